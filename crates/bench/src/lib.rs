@@ -1,0 +1,1 @@
+//! Firmware on emulated boards: instructions, cycles, stack and flash, counted.

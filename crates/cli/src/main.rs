@@ -1,0 +1,2 @@
+//! TinyML: check, compile, run and measure networks for microcontrollers.
+fn main() {}

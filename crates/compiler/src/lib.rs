@@ -1,0 +1,1 @@
+//! A trained network in, a verified program for a microcontroller out.

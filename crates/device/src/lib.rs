@@ -1,0 +1,2 @@
+//! Kernels, packed format and interpreter of Rasbora: everything that runs on the chip.
+#![no_std]
