@@ -1,0 +1,19 @@
+//! Instruction sets: the primitives that kernels are generic over.
+//!
+//! Each instruction set is a file here. Every one of them equals [`Portable`] bit for bit; a kernel that wants more than
+//! these primitives has a file of its own beside the portable one.
+
+mod portable;
+
+pub use portable::Portable;
+
+use crate::memory::View;
+
+/// What an instruction set does faster than plain Rust.
+pub trait Isa {
+    /// `Σᵢ input[i] · weights[i]` over the shorter of both.
+    fn dot(input: View<'_, i8>, weights: &[i8]) -> i32;
+
+    /// Four dot products with one input.
+    fn dot4(input: View<'_, i8>, weights: [&[i8]; 4]) -> [i32; 4];
+}
