@@ -1,1 +1,13 @@
-//! A trained network in, a verified program for a microcontroller out.
+//! A trained network in, a verified [`Program`](program::Program) for one target out.
+//!
+//! ```text
+//! import ─▶ Graph ─▶ passes ─▶ lower (kernels) ─▶ Plan (order, memory) ─▶ Program ─▶ emit | run
+//! ```
+//!
+//! Each stage is a module and reads only what the stage before it made. [`pipeline`] is the whole of it in one
+//! function. An op's meaning (shapes, cost, lowering) is one file in [`ops`], beside the kernel of the same name in
+//! `rasbora_device::ops`.
+
+pub mod graph;
+pub mod lower;
+pub mod ops;

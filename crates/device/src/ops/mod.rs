@@ -8,7 +8,7 @@ mod window;
 
 pub mod conv2d;
 
-pub use kernel::{Fault, Kernel, Need, OperandList, Overlap, check};
+pub use kernel::{Fault, Kernel, Need, OperandList, Overlap, Role, check};
 pub use window::Window;
 
 pub use conv2d::{Conv2d, Conv2dF32};

@@ -1,0 +1,218 @@
+//! Lowering: each node becomes steps, a kernel with its parameters and operands, over tensors and new constants.
+//!
+//! Where the tensors lie is decided afterwards, by the plan.
+
+use rasbora_device::memory::Multiplier;
+use rasbora_device::ops::{Kernel, Need, OperandList, Overlap};
+use thiserror::Error;
+
+use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
+use crate::ops::{Operation, quantised};
+
+/// A node that no kernel computes.
+#[derive(Debug, Error, Clone, PartialEq)]
+#[error("node '{node}' ({op}) {reason}")]
+pub struct LowerError {
+    /// The node's name.
+    pub node: String,
+    /// The op's name.
+    pub op: &'static str,
+    /// What is wrong, as the end of a sentence.
+    pub reason: String,
+}
+
+/// A kernel of any type, with its parameters.
+pub trait AnyKernel: std::fmt::Debug + Send + Sync {
+    /// The kernel's number in the packed format.
+    fn opcode(&self) -> u16;
+    /// The kernel's type name, as `rasbora_device::ops` exports it.
+    fn name(&self) -> &'static str;
+    /// Number of output rows.
+    fn rows(&self) -> u32;
+    /// The encoded parameters.
+    fn encode(&self) -> Vec<u8>;
+    /// What each operand must be.
+    fn needs(&self) -> Vec<Need>;
+    /// How the output may overlap operand `read`.
+    fn overlap(&self, read: usize) -> Overlap;
+    /// Whether the parameters are consistent in themselves.
+    fn valid(&self) -> bool;
+}
+
+impl<K: Kernel + Send + Sync> AnyKernel for K
+where
+    K::Operands: OperandList,
+{
+    fn opcode(&self) -> u16 {
+        K::OPCODE
+    }
+    fn name(&self) -> &'static str {
+        std::any::type_name::<K>().rsplit("::").next().unwrap_or_default()
+    }
+    fn rows(&self) -> u32 {
+        Kernel::rows(self)
+    }
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; K::BYTES];
+        rasbora_device::params::Field::encode(self, &mut bytes);
+        bytes
+    }
+    fn needs(&self) -> Vec<Need> {
+        Kernel::needs(self).as_ref().to_vec()
+    }
+    fn overlap(&self, read: usize) -> Overlap {
+        Kernel::overlap(self, read)
+    }
+    fn valid(&self) -> bool {
+        Kernel::valid(self)
+    }
+}
+
+/// What a step reads or writes, before the plan says where it lies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Value {
+    /// A tensor of the graph, in the arena, or among the constants where it is constant.
+    Tensor(TensorId),
+    /// A constant that lowering made: an index in [`Lowered::constants`].
+    Constant(usize),
+    /// Working memory of this step alone.
+    Scratch {
+        /// Length in bytes.
+        bytes: usize,
+    },
+}
+
+/// A kernel with its operands.
+#[derive(Debug)]
+pub struct LoweredStep {
+    /// The kernel and its parameters.
+    pub kernel: Box<dyn AnyKernel>,
+    /// What it reads and writes.
+    pub operands: Vec<Value>,
+    /// The node that it belongs to: an index in [`Graph::nodes`].
+    pub node: usize,
+}
+
+/// All steps of a network, in the order of its nodes.
+#[derive(Debug, Default)]
+pub struct Lowered {
+    /// The steps.
+    pub steps: Vec<LoweredStep>,
+    /// Constants that lowering made: multipliers, tables.
+    pub constants: Vec<Vec<u8>>,
+}
+
+/// Lowers every node.
+///
+/// # Errors
+/// [`LowerError`] names the first node that no kernel computes.
+pub fn lower(graph: &Graph) -> Result<Lowered, LowerError> {
+    let mut lowered = Lowered::default();
+    for index in 0..graph.nodes.len() {
+        let mut site = Site { graph, index, lowered: &mut lowered };
+        site.node().op.lower(&mut site)?;
+    }
+    Ok(lowered)
+}
+
+/// One node while it is lowered: what it reads and writes, and where its steps go.
+pub struct Site<'a> {
+    graph: &'a Graph,
+    index: usize,
+    lowered: &'a mut Lowered,
+}
+
+impl<'a> Site<'a> {
+    fn node(&self) -> &'a Node {
+        &self.graph.nodes[self.index]
+    }
+
+    /// Input tensor `index` of the node.
+    pub fn input(&self, index: usize) -> &'a Tensor {
+        &self.graph[self.node().inputs[index]]
+    }
+
+    /// Output tensor `index` of the node.
+    pub fn output(&self, index: usize) -> &'a Tensor {
+        &self.graph[self.node().outputs[index]]
+    }
+
+    /// Number of inputs of the node.
+    pub fn input_count(&self) -> usize {
+        self.node().inputs.len()
+    }
+
+    /// Input `index`, to be read by a step.
+    pub fn read(&self, index: usize) -> Value {
+        Value::Tensor(self.node().inputs[index])
+    }
+
+    /// Output `index`, to be written by a step.
+    pub fn write(&self, index: usize) -> Value {
+        Value::Tensor(self.node().outputs[index])
+    }
+
+    /// Input `index`, which must be constant.
+    ///
+    /// # Errors
+    /// Where it is computed.
+    pub fn constant_input(&self, index: usize) -> Result<Value, LowerError> {
+        if self.input(index).constant.is_some() {
+            Ok(self.read(index))
+        } else {
+            Err(self
+                .refuse(format!("needs a constant for input {index}, but '{}' is computed", self.input(index).name)))
+        }
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, bytes: Vec<u8>) -> Value {
+        let found = self.lowered.constants.iter().position(|other| *other == bytes);
+        Value::Constant(found.unwrap_or_else(|| {
+            self.lowered.constants.push(bytes);
+            self.lowered.constants.len() - 1
+        }))
+    }
+
+    /// The multipliers of a layer whose input, weights and output are input 0, input 1 and output 0, as a constant, and
+    /// their number: `channels` or 1.
+    ///
+    /// # Errors
+    /// Where scales are missing.
+    pub fn multipliers(&mut self, channels: usize) -> Result<(Value, u32), LowerError> {
+        let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), channels)
+            .map_err(|reason| self.refuse(reason))?;
+        let bytes = bytes_of(multipliers.iter().flat_map(|&Multiplier { value, shift }| [value, shift]));
+        Ok((self.constant(bytes), multipliers.len() as u32))
+    }
+
+    /// Adds a step.
+    ///
+    /// # Errors
+    /// Where the parameters are out of the kernel's range.
+    pub fn step<K: Kernel + Send + Sync + 'static>(&mut self, kernel: K, operands: &[Value]) -> Result<(), LowerError> {
+        if !Kernel::valid(&kernel) {
+            return Err(self.refuse(format!("has sizes out of the kernel's range: {kernel:?}")));
+        }
+        let step = LoweredStep { kernel: Box::new(kernel), operands: operands.to_vec(), node: self.index };
+        self.lowered.steps.push(step);
+        Ok(())
+    }
+
+    /// Demands that `fold_zero_points` ran.
+    ///
+    /// # Errors
+    /// Where an offset is left.
+    pub fn expect_folded(&self, input_offset: i32) -> Result<(), LowerError> {
+        if input_offset == 0 {
+            Ok(())
+        } else {
+            Err(self.refuse("still has an input offset: run the pass fold_zero_points before lowering".into()))
+        }
+    }
+
+    /// The error that this node cannot be lowered because it `reason`s.
+    pub fn refuse(&self, reason: String) -> LowerError {
+        LowerError { node: self.node().name.clone(), op: self.node().op.name(), reason }
+    }
+}

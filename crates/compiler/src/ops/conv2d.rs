@@ -1,0 +1,119 @@
+//! Convolution: `[n, h, w, g·i] ∗ [o, kh, kw, i] + [o] → [n, h′, w′, o]`.
+
+use rasbora_device::ops as kernels;
+use serde::{Deserialize, Serialize};
+
+use super::quantised::{channel_multipliers, expect_dtype};
+use super::{Activation, Operation, Sliding};
+use crate::graph::{DType, Shape, Tensor};
+use crate::lower::{LowerError, Site};
+
+/// `out = activation(bias + Σ (input + input_offset) · weights)`, where the input outside the image is `padding_value`.
+///
+/// Inputs: `[n, h, w, g·i]`, weights `[o, kh, kw, i]`, bias `[o]`. An importer sets the offset to minus the zero point
+/// and the padding value to the zero point; `fold_zero_points` moves the offset into the bias.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Conv2d {
+    /// How the window slides.
+    pub sliding: Sliding,
+    /// The fused activation.
+    pub activation: Activation,
+    /// What is added to each input before it is multiplied.
+    pub input_offset: i32,
+    /// The input outside the image.
+    pub padding_value: i32,
+}
+
+/// The shape of a tensor that must have rank `N`.
+///
+/// # Errors
+/// Where it has another.
+pub fn of_rank<const N: usize>(what: &str, tensor: &Tensor) -> Result<[usize; N], String> {
+    <[usize; N]>::try_from(tensor.shape.as_slice())
+        .map_err(|_| format!("needs {what} of rank {N}, but '{}' has shape {:?}", tensor.name, tensor.shape))
+}
+
+/// Types that a layer with weights may have: all float, or int8 with int32 bias; weights and bias constant.
+///
+/// # Errors
+/// Where they are others.
+pub fn check_weighted(
+    inputs: &[&Tensor],
+    outputs: &[&Tensor],
+    input_offset: i32,
+    channels: usize,
+) -> Result<(), String> {
+    let ([input, weights, bias], [output]) = (inputs, outputs) else {
+        return Err(format!("needs input, weights and bias, but has {} inputs", inputs.len()));
+    };
+    if weights.constant.is_none() || bias.constant.is_none() {
+        return Err(format!("needs constant weights and bias, but '{}' is computed", weights.name));
+    }
+    if bias.elements() != channels {
+        return Err(format!("needs a bias of {channels} elements, but '{}' has {}", bias.name, bias.elements()));
+    }
+    match input.dtype {
+        DType::F32 => {
+            expect_dtype("weights", weights, DType::F32)?;
+            expect_dtype("a bias", bias, DType::F32)?;
+            expect_dtype("an output", output, DType::F32)
+        }
+        DType::I8 => {
+            expect_dtype("weights", weights, DType::I8)?;
+            expect_dtype("a bias", bias, DType::I32)?;
+            expect_dtype("an output", output, DType::I8)?;
+            if !(-128..=128).contains(&input_offset) {
+                return Err(format!("needs an input offset in -128..=128, but has {input_offset}"));
+            }
+            channel_multipliers(input, weights, output, channels).map(|_| ())
+        }
+        _ => expect_dtype("an input", input, DType::I8),
+    }
+}
+
+impl Operation for Conv2d {
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
+        let [input, weights, _] = inputs else {
+            return Err(format!("needs input, weights and bias, but has {} inputs", inputs.len()));
+        };
+        let [n, h, w, c] = of_rank::<4>("an input", input)?;
+        let [o, kh, kw, i] = of_rank::<4>("weights", weights)?;
+        let groups = c.checked_div(i).unwrap_or(0);
+        if groups * i != c || groups == 0 || o % groups != 0 {
+            return Err(format!("has {c} input channels and weights for {i}, with {o} outputs: these do not divide"));
+        }
+        let [h, w] = self.sliding.output([h, w], [kh, kw])?;
+        Ok(vec![vec![n, h, w, o]])
+    }
+
+    fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
+        check_weighted(inputs, outputs, self.input_offset, outputs.first().map_or(0, |output| output.shape[3]))
+    }
+
+    fn macs(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
+        let cells = outputs[0].elements() as u64;
+        let [_, kernel @ ..] = inputs[1].shape.as_slice() else { return 0 };
+        cells * kernel.iter().product::<usize>() as u64
+    }
+
+    fn lower(&self, site: &mut Site<'_>) -> Result<(), LowerError> {
+        let [o, kh, kw, i] = of_rank::<4>("weights", site.input(1)).map_err(|reason| site.refuse(reason))?;
+        let window = self.sliding.window(&site.input(0).shape, [kh, kw], &site.output(0).shape);
+        let groups = (site.input(0).shape[3] / i) as u32;
+        let (inputs, outputs) = (i as u32, o as u32);
+        let weights = site.constant_input(1)?;
+        let bias = site.constant_input(2)?;
+        let (input, out) = (site.read(0), site.write(0));
+        if site.input(0).dtype == DType::F32 {
+            let (min, max) = self.activation.range();
+            let kernel = kernels::Conv2dF32 { window, inputs, outputs, groups, min, max };
+            return site.step(kernel, &[input, weights, bias, out]);
+        }
+        site.expect_folded(self.input_offset)?;
+        let (multipliers, count) = site.multipliers(o)?;
+        let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
+        let padding_value = self.padding_value as i8;
+        let kernel = kernels::Conv2d { window, inputs, outputs, groups, padding_value, requantise, multipliers: count };
+        site.step(kernel, &[input, weights, bias, multipliers, out])
+    }
+}

@@ -1,0 +1,90 @@
+//! One file an op: what it means (shapes, types, cost) and how it is lowered to kernels, and the table of them all.
+//!
+//! To add one: a file with a struct that implements [`Operation`], a row in the table below, and a row in the table of
+//! each importer.
+
+mod conv2d;
+pub mod quantised;
+mod sliding;
+
+use serde::{Deserialize, Serialize};
+
+use crate::graph::{Shape, Tensor};
+use crate::lower::{LowerError, Site};
+
+pub use conv2d::Conv2d;
+pub use quantised::{Activation, quantise_multiplier};
+pub use sliding::Sliding;
+
+/// What every op knows of itself. It knows neither its neighbours, nor a file format, nor a target.
+pub trait Operation {
+    /// The shapes of the outputs, or what is wrong with the inputs, in words that end a sentence about the node.
+    ///
+    /// # Errors
+    /// A text that says what was wanted and what was found.
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String>;
+
+    /// Whether types and quantisation are such that [`Operation::lower`] succeeds.
+    ///
+    /// # Errors
+    /// A text that says what was wanted and what was found.
+    fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String>;
+
+    /// Multiply-accumulates.
+    fn macs(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
+        let _ = (inputs, outputs);
+        0
+    }
+
+    /// Adds the steps that compute the node to the program.
+    ///
+    /// # Errors
+    /// Where the node cannot be computed by any kernel.
+    fn lower(&self, site: &mut Site<'_>) -> Result<(), LowerError>;
+}
+
+/// Makes the enum of all ops and its dispatch from the table `Variant`.
+macro_rules! ops {
+    ($($(#[$meta:meta])* $op:ident,)*) => {
+        /// An op with its attributes.
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        pub enum Op {
+            $($(#[$meta])* $op($op),)*
+        }
+
+        impl Op {
+            /// The op's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$op(_) => stringify!($op),)* }
+            }
+            fn operation(&self) -> &dyn Operation {
+                match self { $(Self::$op(op) => op,)* }
+            }
+        }
+        $(impl From<$op> for Op {
+            fn from(op: $op) -> Self {
+                Self::$op(op)
+            }
+        })*
+    };
+}
+
+ops! {
+    /// Convolution.
+    Conv2d,
+}
+
+impl Operation for Op {
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
+        self.operation().infer(inputs)
+    }
+    fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
+        self.operation().check(inputs, outputs)
+    }
+    fn macs(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
+        self.operation().macs(inputs, outputs)
+    }
+    fn lower(&self, site: &mut Site<'_>) -> Result<(), LowerError> {
+        self.operation().lower(site)
+    }
+}
