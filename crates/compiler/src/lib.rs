@@ -11,3 +11,4 @@
 pub mod graph;
 pub mod lower;
 pub mod ops;
+pub mod plan;
