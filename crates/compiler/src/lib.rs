@@ -8,7 +8,10 @@
 //! function. An op's meaning (shapes, cost, lowering) is one file in [`ops`], beside the kernel of the same name in
 //! `rasbora_device::ops`.
 
+pub mod emit;
 pub mod graph;
+pub mod host;
 pub mod lower;
 pub mod ops;
 pub mod plan;
+pub mod program;

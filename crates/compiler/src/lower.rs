@@ -2,6 +2,8 @@
 //!
 //! Where the tensors lie is decided afterwards, by the plan.
 
+use std::sync::Arc;
+
 use rasbora_device::memory::Multiplier;
 use rasbora_device::ops::{Kernel, Need, OperandList, Overlap};
 use thiserror::Error;
@@ -35,8 +37,8 @@ pub trait AnyKernel: std::fmt::Debug + Send + Sync {
     fn needs(&self) -> Vec<Need>;
     /// How the output may overlap operand `read`.
     fn overlap(&self, read: usize) -> Overlap;
-    /// Whether the parameters are consistent in themselves.
-    fn valid(&self) -> bool;
+    /// Size of the parameters in memory, in bytes, as emitted Rust holds them.
+    fn memory_bytes(&self) -> usize;
 }
 
 impl<K: Kernel + Send + Sync> AnyKernel for K
@@ -63,8 +65,8 @@ where
     fn overlap(&self, read: usize) -> Overlap {
         Kernel::overlap(self, read)
     }
-    fn valid(&self) -> bool {
-        Kernel::valid(self)
+    fn memory_bytes(&self) -> usize {
+        size_of::<K>()
     }
 }
 
@@ -86,7 +88,7 @@ pub enum Value {
 #[derive(Debug)]
 pub struct LoweredStep {
     /// The kernel and its parameters.
-    pub kernel: Box<dyn AnyKernel>,
+    pub kernel: Arc<dyn AnyKernel>,
     /// What it reads and writes.
     pub operands: Vec<Value>,
     /// The node that it belongs to: an index in [`Graph::nodes`].
@@ -194,7 +196,7 @@ impl<'a> Site<'a> {
         if !Kernel::valid(&kernel) {
             return Err(self.refuse(format!("has sizes out of the kernel's range: {kernel:?}")));
         }
-        let step = LoweredStep { kernel: Box::new(kernel), operands: operands.to_vec(), node: self.index };
+        let step = LoweredStep { kernel: Arc::new(kernel), operands: operands.to_vec(), node: self.index };
         self.lowered.steps.push(step);
         Ok(())
     }

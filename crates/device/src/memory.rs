@@ -250,3 +250,37 @@ fn range(operand: Operand) -> Option<core::ops::Range<usize>> {
     let start = operand.offset as usize;
     Some(start..start.checked_add(operand.bytes as usize)?)
 }
+
+/// Bytes that start at a multiple of 16: where an emitted network keeps its constants.
+#[repr(C, align(16))]
+pub struct Aligned<T>(pub T);
+
+/// Copies `values` to the front of `arena`: the initial state of a network.
+#[inline]
+pub fn fill(arena: &mut [u8], values: &[u8]) {
+    for (byte, value) in arena.iter_mut().zip(values) {
+        *byte = *value;
+    }
+}
+
+/// The `bytes` bytes of `arena` from `offset` on as elements; empty where they lie outside or are misaligned.
+#[inline(always)]
+pub fn elements<T: Element>(arena: &[u8], offset: usize, bytes: usize) -> &[T] {
+    let Some(bytes) = offset.checked_add(bytes).and_then(|end| arena.get(offset..end)) else { return &[] };
+    // SAFETY: `T: Element` is valid for every bit pattern; `align_to` splits at aligned addresses only.
+    match unsafe { bytes.align_to() } {
+        ([], elements, []) => elements,
+        _ => &[],
+    }
+}
+
+/// As [`elements`], to be written.
+#[inline(always)]
+pub fn elements_mut<T: Element>(arena: &mut [u8], offset: usize, bytes: usize) -> &mut [T] {
+    let Some(bytes) = offset.checked_add(bytes).and_then(|end| arena.get_mut(offset..end)) else { return &mut [] };
+    // SAFETY: as in `elements`, and `T` has no bit pattern that is no byte.
+    match unsafe { bytes.align_to_mut() } {
+        ([], elements, []) => elements,
+        _ => &mut [],
+    }
+}

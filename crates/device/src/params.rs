@@ -106,8 +106,16 @@ macro_rules! params {
         $($rest:tt)*
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq)]
         pub enum $name { $($(#[$case_meta])* $case = $value,)* }
+
+        impl ::core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                match self {
+                    $(Self::$case => f.write_str(concat!(stringify!($name), "::", stringify!($case))),)*
+                }
+            }
+        }
 
         impl $crate::params::Field for $name {
             const BYTES: usize = 1;

@@ -30,6 +30,11 @@ pub trait Operation {
     /// A text that says what was wanted and what was found.
     fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String>;
 
+    /// Whether the output is the input's bytes under another shape: no step, the same memory.
+    fn is_view(&self) -> bool {
+        false
+    }
+
     /// Multiply-accumulates.
     fn macs(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
         let _ = (inputs, outputs);
@@ -80,6 +85,9 @@ impl Operation for Op {
     }
     fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
         self.operation().check(inputs, outputs)
+    }
+    fn is_view(&self) -> bool {
+        self.operation().is_view()
     }
     fn macs(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
         self.operation().macs(inputs, outputs)

@@ -1,0 +1,8 @@
+//! A program becomes files: a Rust crate, or one packed file.
+
+pub mod rust;
+
+use std::path::PathBuf;
+
+/// Files to be written: path below the output folder, and content.
+pub type Files = Vec<(PathBuf, Vec<u8>)>;

@@ -1,0 +1,395 @@
+//! What runs: an ordered list of kernels with their parameters, the constants, and where everything lies in the arena.
+//!
+//! A program is for one target. It is emitted as Rust, or packed to the bytes that `rasbora_device::program` describes,
+//! which the interpreter runs, on the chip and on the host.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rasbora_device::memory::{Operand, Space};
+use rasbora_device::ops::{Overlap as KernelOverlap, Role};
+use rasbora_device::params::Field;
+use rasbora_device::program::{HASHED_FROM, Header, Io, MAGIC, StepHeader, VERSION, hash};
+use thiserror::Error;
+
+use crate::graph::{DType, Graph, Quantisation, Shape, Tensor, TensorId};
+use crate::lower::{AnyKernel, LowerError, Lowered, LoweredStep, Value, lower};
+use crate::ops::Operation;
+use crate::plan::{Overlap, OverlapRule, Plan, PlanError, Request, StepUse};
+
+/// An ordered list of kernels with their memory.
+#[derive(Debug)]
+pub struct Program {
+    /// The steps, in the order in which they run.
+    pub steps: Vec<Step>,
+    /// Weights, biases, multipliers, tables.
+    pub constants: Vec<u8>,
+    /// Initial bytes of the state, at the front of the arena.
+    pub state: Vec<u8>,
+    /// Size of the arena, network inputs and outputs and scratch included, in bytes.
+    pub arena_bytes: usize,
+    /// No arena for this order of steps is smaller.
+    pub arena_bound_bytes: usize,
+    /// Network inputs.
+    pub inputs: Vec<Port>,
+    /// Network outputs.
+    pub outputs: Vec<Port>,
+    /// The plan that it was made by, over the graph's tensors.
+    pub plan: Plan,
+}
+
+/// A kernel with its parameters and operands.
+#[derive(Debug)]
+pub struct Step {
+    /// The node's name: the file's tensors that it computes, joined by `+`.
+    pub name: String,
+    /// The graph op's name.
+    pub op: &'static str,
+    /// The kernel and its parameters.
+    pub kernel: Arc<dyn AnyKernel>,
+    /// What it reads, then what it writes.
+    pub operands: Vec<Operand>,
+    /// Multiply-accumulates; a node's are counted at its last step.
+    pub macs: u64,
+    /// Multiply-accumulates of the file's operators that it stands for.
+    pub model_macs: u64,
+    /// Indices of the file's operators that it stands for.
+    pub sources: Vec<usize>,
+    /// The tensors that are complete after this step.
+    pub written: Vec<Port>,
+}
+
+/// A tensor at a place in the arena.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// The tensor's name.
+    pub name: String,
+    /// Sizes of the axes.
+    pub shape: Shape,
+    /// Type of the elements.
+    pub dtype: DType,
+    /// What the integers mean.
+    pub quantisation: Option<Quantisation>,
+    /// Index of the tensor in the file.
+    pub source: Option<usize>,
+    /// First byte in the arena.
+    pub offset: usize,
+    /// Length in bytes.
+    pub bytes: usize,
+}
+
+/// Why a graph does not become a program.
+#[derive(Debug, Error)]
+pub enum ProgramError {
+    /// A node that no kernel computes.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// The memory cannot be laid out.
+    #[error("the network's memory cannot be laid out: {0}")]
+    Plan(#[from] PlanError),
+    /// A size that the packed format cannot hold.
+    #[error("the network has {what} of {found}, but a program holds at most {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is.
+        found: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+}
+
+impl Program {
+    /// Lowers `graph`, plans its memory and joins both.
+    ///
+    /// # Errors
+    /// Where a node has no kernel or a size is out of range.
+    pub fn new(graph: &Graph) -> Result<Self, ProgramError> {
+        let lowered = lower(graph)?;
+        let roots = roots(graph);
+        let (request, nodes) = request(graph, &lowered, &roots);
+        let plan = Plan::new(&request)?;
+        limit("an arena", plan.arena_bytes, 1 << 31)?;
+        let assembly = Assembly { graph, lowered: &lowered, roots: &roots, plan: &plan, constants: Constants::default() };
+        let (steps, constants) = assembly.assemble(&nodes);
+        limit("constants", constants.len(), 1 << 31)?;
+        limit("a number of steps", steps.len(), usize::from(u16::MAX))?;
+        let port = |&id: &TensorId| port(graph, &roots, &plan, id);
+        Ok(Self {
+            steps,
+            constants,
+            state: state_bytes(graph, &request, &plan),
+            arena_bytes: plan.arena_bytes,
+            arena_bound_bytes: plan.bound_bytes,
+            inputs: graph.inputs.iter().map(port).collect(),
+            outputs: graph.outputs.iter().map(port).collect(),
+            plan,
+        })
+    }
+
+    /// The packed format's bytes.
+    pub fn pack(&self) -> Vec<u8> {
+        let io: Vec<Io> = self.inputs.iter().chain(&self.outputs).map(Port::io).collect();
+        let mut body = Vec::new();
+        for io in &io {
+            append(&mut body, io);
+        }
+        body.extend(&self.state);
+        for step in &self.steps {
+            let parameters = step.kernel.encode();
+            let header = StepHeader {
+                opcode: step.kernel.opcode(),
+                operands: step.operands.len() as u16,
+                parameters: parameters.len() as u32,
+            };
+            append(&mut body, &header);
+            for operand in &step.operands {
+                append(&mut body, operand);
+            }
+            body.extend(parameters);
+        }
+        body.resize((Header::BYTES + body.len()).next_multiple_of(16) - Header::BYTES, 0);
+        let constants_offset = Header::BYTES + body.len();
+        body.extend(&self.constants);
+        let header = Header {
+            magic: MAGIC,
+            version: VERSION,
+            steps: self.steps.len() as u16,
+            hash: [0; 2],
+            bytes: (Header::BYTES + body.len()) as u32,
+            arena_bytes: self.arena_bytes as u32,
+            state_bytes: self.state.len() as u32,
+            constants_offset: constants_offset as u32,
+            constants_bytes: self.constants.len() as u32,
+            inputs: self.inputs.len() as u16,
+            outputs: self.outputs.len() as u16,
+        };
+        let mut packed = Vec::new();
+        append(&mut packed, &header);
+        packed.extend(body);
+        let header = Header { hash: hash(&packed[HASHED_FROM..]), ..header };
+        header.encode(&mut packed);
+        packed
+    }
+
+    /// Bytes that the model puts into flash besides code: constants, initial state, and the parameters and operands of
+    /// every step as emitted Rust holds them.
+    pub fn constants_bytes(&self) -> usize {
+        let parameters: usize = self.steps.iter().map(|step| step.kernel.memory_bytes()).sum();
+        let operands: usize = self.steps.iter().map(|step| step.operands.len() * size_of::<Operand>()).sum();
+        self.constants.len() + self.state.len() + parameters + operands
+    }
+}
+
+impl Port {
+    fn io(&self) -> Io {
+        let mut shape = [1; 6];
+        for (slot, &size) in shape.iter_mut().zip(&self.shape) {
+            *slot = size as u32;
+        }
+        let (scale, zero_point) = self.quantisation.as_ref().and_then(Quantisation::single).unwrap_or((0.0, 0));
+        Io {
+            dtype: self.dtype,
+            rank: self.shape.len() as u8,
+            reserved: [0; 2],
+            offset: self.offset as u32,
+            bytes: self.bytes as u32,
+            shape,
+            scale,
+            zero_point,
+        }
+    }
+}
+
+fn append(bytes: &mut Vec<u8>, field: &impl Field) {
+    let start = bytes.len();
+    bytes.resize(start + field_bytes(field), 0);
+    field.encode(&mut bytes[start..]);
+}
+
+fn field_bytes<F: Field>(_: &F) -> usize {
+    F::BYTES
+}
+
+fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), ProgramError> {
+    if found <= limit { Ok(()) } else { Err(ProgramError::TooLarge { what, found, limit }) }
+}
+
+/// For each tensor the one whose memory it shares: views are the tensor that they view.
+fn roots(graph: &Graph) -> Vec<TensorId> {
+    let mut roots: Vec<TensorId> = (0..graph.tensors.len()).map(TensorId).collect();
+    for node in graph.nodes.iter().filter(|node| node.op.is_view()) {
+        if let (Some(input), Some(output)) = (node.inputs.first(), node.outputs.first()) {
+            roots[output.0] = roots[input.0];
+        }
+    }
+    roots
+}
+
+/// What the planner must know, one entry for each node that has steps, and those nodes.
+fn request(graph: &Graph, lowered: &Lowered, roots: &[TensorId]) -> (Request, Vec<usize>) {
+    let in_arena = |id: TensorId| graph[roots[id.0]].constant.is_none().then_some(roots[id.0].0);
+    let mut request = Request { tensors: graph.tensors.iter().map(Tensor::bytes).collect(), ..Request::default() };
+    request.inputs = graph.inputs.iter().map(|id| id.0).collect();
+    for id in &graph.outputs {
+        // A constant that the caller reads is state that nobody writes.
+        let root = roots[id.0];
+        let list = if graph[root].constant.is_some() { &mut request.state } else { &mut request.outputs };
+        if !list.contains(&root.0) {
+            list.push(root.0);
+        }
+    }
+    let mut nodes = Vec::new();
+    for chunk in lowered.steps.chunk_by(|a, b| a.node == b.node) {
+        nodes.push(chunk[0].node);
+        request.steps.push(step_use(chunk, &in_arena));
+    }
+    (request, nodes)
+}
+
+fn step_use(steps: &[LoweredStep], in_arena: &impl Fn(TensorId) -> Option<usize>) -> StepUse {
+    let mut used = StepUse::default();
+    for step in steps {
+        let mut scratch = 0;
+        for (need, operand) in step.kernel.needs().iter().zip(&step.operands) {
+            match *operand {
+                Value::Tensor(id) => {
+                    let list = if need.role == Role::Write { &mut used.writes } else { &mut used.reads };
+                    if let Some(tensor) = in_arena(id).filter(|tensor| !list.contains(tensor)) {
+                        list.push(tensor);
+                    }
+                }
+                Value::Scratch { bytes } => scratch += bytes.next_multiple_of(16),
+                Value::Constant(_) => {}
+            }
+        }
+        used.scratch_bytes = used.scratch_bytes.max(scratch);
+    }
+    // What one step writes, another step of the node may read: only across nodes do reads decide the order.
+    let written = used.writes.clone();
+    used.reads.retain(|tensor| !written.contains(tensor));
+    if let [step] = steps {
+        used.overlap = overlaps(step, &used, in_arena);
+    }
+    used
+}
+
+fn overlaps(step: &LoweredStep, used: &StepUse, in_arena: &impl Fn(TensorId) -> Option<usize>) -> Vec<OverlapRule> {
+    let mut rules = Vec::new();
+    for (read, &tensor) in used.reads.iter().enumerate() {
+        // A tensor that is read as several operands may only be overwritten where each of them allows it.
+        let same_offset = (0..step.operands.len())
+            .filter(|&i| matches!(step.operands[i], Value::Tensor(id) if in_arena(id) == Some(tensor)))
+            .all(|i| step.kernel.overlap(i) == KernelOverlap::SameOffset);
+        if same_offset {
+            rules.push(OverlapRule { read, write: 0, kind: Overlap::SameOffset });
+        }
+    }
+    rules
+}
+
+fn port(graph: &Graph, roots: &[TensorId], plan: &Plan, id: TensorId) -> Port {
+    let tensor = &graph[id];
+    Port {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        dtype: tensor.dtype,
+        quantisation: tensor.quantisation.clone(),
+        source: tensor.source,
+        offset: plan.slots[roots[id.0].0].map_or(0, |slot| slot.offset),
+        bytes: tensor.bytes(),
+    }
+}
+
+fn state_bytes(graph: &Graph, request: &Request, plan: &Plan) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for &tensor in &request.state {
+        if let (Some(slot), Some(initial)) = (plan.slots[tensor], &graph.tensors[tensor].constant) {
+            bytes.resize(bytes.len().max(slot.offset + slot.bytes), 0);
+            bytes[slot.offset..slot.offset + slot.bytes].copy_from_slice(initial);
+        }
+    }
+    bytes
+}
+
+/// Constants, each once, at multiples of 4.
+#[derive(Default)]
+struct Constants {
+    bytes: Vec<u8>,
+    offsets: HashMap<Vec<u8>, usize>,
+}
+
+impl Constants {
+    fn place(&mut self, constant: &[u8]) -> Operand {
+        let offset = *self.offsets.entry(constant.to_vec()).or_insert_with(|| {
+            let offset = self.bytes.len().next_multiple_of(4);
+            self.bytes.resize(offset, 0);
+            self.bytes.extend(constant);
+            offset
+        });
+        Operand::constant(offset as u32, constant.len() as u32)
+    }
+}
+
+/// Joins steps and plan.
+struct Assembly<'a> {
+    graph: &'a Graph,
+    lowered: &'a Lowered,
+    roots: &'a [TensorId],
+    plan: &'a Plan,
+    constants: Constants,
+}
+
+impl Assembly<'_> {
+    /// `nodes[i]` is the node of the plan's step `i`.
+    fn assemble(mut self, nodes: &[usize]) -> (Vec<Step>, Vec<u8>) {
+        let mut steps = Vec::new();
+        for &planned in &self.plan.order {
+            let node = &self.graph.nodes[nodes[planned]];
+            let of_node: Vec<&LoweredStep> =
+                self.lowered.steps.iter().filter(|step| step.node == nodes[planned]).collect();
+            let last = of_node.len() - 1;
+            for (index, step) in of_node.into_iter().enumerate() {
+                let complete = index == last;
+                let mut scratch = self.plan.scratch[planned].map_or(0, |slot| slot.offset);
+                let operands = step.operands.iter().map(|value| self.operand(value, &mut scratch)).collect();
+                steps.push(Step {
+                    name: node.name.clone(),
+                    op: node.op.name(),
+                    kernel: Arc::clone(&step.kernel),
+                    operands,
+                    macs: if complete { self.graph.node_macs(node) } else { 0 },
+                    model_macs: if complete { node.model_macs } else { 0 },
+                    sources: node.sources.clone(),
+                    written: if complete { self.written(&node.outputs) } else { Vec::new() },
+                });
+            }
+        }
+        (steps, self.constants.bytes)
+    }
+
+    fn operand(&mut self, value: &Value, scratch: &mut usize) -> Operand {
+        match *value {
+            Value::Tensor(id) => {
+                let root = self.roots[id.0];
+                match (&self.graph[root].constant, self.plan.slots[root.0]) {
+                    (Some(constant), _) => self.constants.place(constant),
+                    (None, slot) => {
+                        let offset = slot.map_or(0, |slot| slot.offset);
+                        Operand { space: Space::Arena, offset: offset as u32, bytes: self.graph[id].bytes() as u32 }
+                    }
+                }
+            }
+            Value::Constant(index) => self.constants.place(&self.lowered.constants[index]),
+            Value::Scratch { bytes } => {
+                let operand = Operand::arena(*scratch as u32, bytes as u32);
+                *scratch += bytes.next_multiple_of(16);
+                operand
+            }
+        }
+    }
+
+    fn written(&self, outputs: &[TensorId]) -> Vec<Port> {
+        outputs.iter().map(|&id| port(self.graph, self.roots, self.plan, id)).collect()
+    }
+}
