@@ -65,7 +65,12 @@ pub type HostInterpreter<'a> = Interpreter<'a, AllKernels, Portable>;
 impl Host {
     /// Packs `program` and allocates its arena.
     pub fn new(program: &Program) -> Self {
-        Self { packed: Aligned::new(&program.pack()), arena: Aligned::new(&vec![0; program.arena_bytes]) }
+        Self::of_packed(&program.pack(), program.arena_bytes)
+    }
+
+    /// Takes packed bytes as they are, with an arena of `arena_bytes`.
+    pub fn of_packed(packed: &[u8], arena_bytes: usize) -> Self {
+        Self { packed: Aligned::new(packed), arena: Aligned::new(&vec![0; arena_bytes]) }
     }
 
     /// Checks the program and resets its state.

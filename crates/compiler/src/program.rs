@@ -110,7 +110,8 @@ impl Program {
         let (request, nodes) = request(graph, &lowered, &roots);
         let plan = Plan::new(&request)?;
         limit("an arena", plan.arena_bytes, 1 << 31)?;
-        let assembly = Assembly { graph, lowered: &lowered, roots: &roots, plan: &plan, constants: Constants::default() };
+        let assembly =
+            Assembly { graph, lowered: &lowered, roots: &roots, plan: &plan, constants: Constants::default() };
         let (steps, constants) = assembly.assemble(&nodes);
         limit("constants", constants.len(), 1 << 31)?;
         limit("a number of steps", steps.len(), usize::from(u16::MAX))?;
@@ -391,5 +392,61 @@ impl Assembly<'_> {
 
     fn written(&self, outputs: &[TensorId]) -> Vec<Port> {
         outputs.iter().map(|&id| port(self.graph, self.roots, self.plan, id)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Node, bytes_of};
+    use crate::ops::{Activation, Conv2d, Sliding};
+
+    /// A 1×1 convolution of two channels to one: `out = 3·a − b + bias`, scales all 1.
+    fn tiny() -> Graph {
+        let mut graph = Graph::default();
+        let mut add = |name: &str, shape: &[usize], dtype, constant: Option<Vec<u8>>| {
+            graph.add(Tensor {
+                name: name.into(),
+                shape: shape.to_vec(),
+                dtype,
+                quantisation: (dtype == DType::I8).then(|| Quantisation::per_tensor(1.0, 0)),
+                constant: constant.map(Into::into),
+                source: None,
+            })
+        };
+        let input = add("x", &[1, 1, 2, 2], DType::I8, None);
+        let weights = add("w", &[1, 1, 1, 2], DType::I8, Some(bytes_of([3i8, -1])));
+        let bias = add("b", &[1], DType::I32, Some(bytes_of([5i32])));
+        let output = add("y", &[1, 1, 2, 1], DType::I8, None);
+        let op = Conv2d { sliding: Sliding::PLAIN, activation: Activation::None, input_offset: 0, padding_value: 0 };
+        graph.nodes.push(Node {
+            name: "y".into(),
+            op: op.into(),
+            inputs: vec![input, weights, bias],
+            outputs: vec![output],
+            sources: vec![0],
+            model_macs: 4,
+        });
+        graph.inputs.push(input);
+        graph.outputs.push(output);
+        graph
+    }
+
+    #[test]
+    fn a_packed_program_runs_on_the_host() {
+        let program = Program::new(&tiny()).expect("a program");
+        let outputs = crate::host::run(&program, &[bytes_of([10i8, 1, -50, 100])]).expect("a run");
+        assert_eq!(outputs, [bytes_of([34i8, -128])]);
+        assert_eq!((program.steps[0].macs, program.arena_bytes), (4, 32));
+    }
+
+    #[test]
+    fn a_damaged_program_is_refused() {
+        let mut packed = Program::new(&tiny()).expect("a program").pack();
+        let last = packed.len() - 1;
+        packed[last] ^= 1;
+        let mut host = crate::host::Host::of_packed(&packed, 64);
+        let Err(crate::host::HostError::Refused(fault)) = host.start() else { panic!("it was accepted") };
+        assert_eq!(fault, rasbora_device::ops::Fault::Hash);
     }
 }
