@@ -1,6 +1,7 @@
 """The tools of this folder say what they should: the same seed gives the same files, every operator occurs, and the survey's rule accepts what is drawn."""
 
 import contextlib
+import csv
 import io
 import json
 import os
@@ -14,7 +15,9 @@ import numpy as np
 import random_networks
 import survey
 from draw import OPERATORS
-from oracles import Refused, guarded
+from oracles import Refused, guarded, litert, tflm
+
+DIGITS = pathlib.Path(__file__).parents[2] / "examples/digits"
 
 
 def generate(folder, count):
@@ -63,6 +66,17 @@ class Networks(unittest.TestCase):
             values = np.load(self.folder / entry["file"].replace(".tflite", ".npz"))["out_0_0"]
             spread.append(np.unique(values, return_counts=True)[1].max() / values.size < 0.9 or values.size < 5)
         self.assertGreater(np.mean(spread), 0.8)
+
+
+class Digits(unittest.TestCase):
+    def test_both_oracles_give_the_expected_outputs(self):
+        model = (DIGITS / "digits.tflite").read_bytes()
+        _, *rows = csv.reader((DIGITS / "expected.csv").read_text().splitlines())
+        images = [np.loadtxt(DIGITS / "test" / row[0], delimiter=",").reshape(1, 8, 8, 1) for row in rows]
+        # The file's input scale is 1/255, its zero point -128.
+        calls = [[(np.round(image / np.float32(1 / 255)) - 128).astype(np.int8)] for image in images]
+        for outputs in (guarded(tflm, model, calls, 1), guarded(litert, model, calls)):
+            self.assertEqual([[str(value) for value in output[0]] for (output,) in outputs], [row[2:] for row in rows])
 
 
 class Guard(unittest.TestCase):
