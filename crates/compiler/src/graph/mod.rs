@@ -1,5 +1,8 @@
 //! What a network means: tensors and the nodes between them, free of any file format and of any target.
 
+pub mod text;
+pub mod verify;
+
 use std::fmt;
 use std::sync::Arc;
 

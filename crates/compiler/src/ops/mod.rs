@@ -17,6 +17,10 @@ pub use quantised::{Activation, quantise_multiplier};
 pub use sliding::Sliding;
 
 /// What every op knows of itself. It knows neither its neighbours, nor a file format, nor a target.
+///
+/// [`Operation::infer`] accepts or refuses inputs of any number, shape and type without a panic; the other functions are
+/// called only where it gave the shapes that the outputs have
+/// ([`verify`](crate::graph::verify::verify) sees to that).
 pub trait Operation {
     /// The shapes of the outputs, or what is wrong with the inputs, in words that end a sentence about the node.
     ///

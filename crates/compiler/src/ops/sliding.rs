@@ -18,6 +18,9 @@ impl Sliding {
     /// Stride 1, dense, no padding.
     pub const PLAIN: Self = Self { stride: [1, 1], dilation: [1, 1], padding: [[0, 0], [0, 0]] };
 
+    /// Largest stride, dilation, window or padding: the kernels' own limit.
+    const LIMIT: usize = 1 << 24;
+
     /// The padding by which TFLite's and TensorFlow's `SAME` gives `ceil(input / stride)` windows of `kernel` taps;
     /// an odd cell goes to the end.
     pub fn same(mut self, input: [usize; 2], kernel: [usize; 2]) -> Self {
@@ -40,6 +43,10 @@ impl Sliding {
             let (stride, dilation) = (self.stride[axis], self.dilation[axis]);
             if stride == 0 || dilation == 0 || kernel[axis] == 0 {
                 return Err(format!("needs positive stride, dilation and window, but has {self:?}"));
+            }
+            let sizes = [stride, dilation, kernel[axis], self.padding[axis][0], self.padding[axis][1]];
+            if sizes.iter().any(|&size| size > Self::LIMIT) {
+                return Err(format!("needs stride, dilation, window and padding of at most 2^24, but has {self:?}"));
             }
             let padded = input[axis]
                 .checked_add(self.padding[axis][0])
