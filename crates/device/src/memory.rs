@@ -129,6 +129,23 @@ impl<'a, T: Element> View<'a, T> {
         }
     }
 
+    /// `N` neighbours from `start` on, from `start + step` on, …: `count` times, or never where they are not all inside.
+    ///
+    /// One check for all of them: this is how a kernel walks along an axis that is not the last.
+    #[inline(always)]
+    pub fn strided<const N: usize>(self, start: usize, step: usize, count: usize) -> impl Iterator<Item = [T; N]> + 'a {
+        let end = count
+            .checked_sub(1)
+            .and_then(|last| last.checked_mul(step))
+            .and_then(|last| last.checked_add(start))
+            .and_then(|last| last.checked_add(N));
+        let count = if end.is_some_and(|end| end <= self.len) { count } else { 0 };
+        (0..count).map(move |i| {
+            // SAFETY: `start + i · step + N <= self.len`, and an array of `T` has the alignment of `T`.
+            unsafe { self.first.add(start + i * step).cast::<[T; N]>().read() }
+        })
+    }
+
     /// The elements in order.
     #[inline(always)]
     pub fn iter(self) -> impl ExactSizeIterator<Item = T> + 'a {

@@ -4,8 +4,11 @@
 //! each importer.
 
 mod conv2d;
+mod depthwise_conv2d;
 pub mod quantised;
 mod sliding;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +16,7 @@ use crate::graph::{Shape, Tensor};
 use crate::lower::{LowerError, Site};
 
 pub use conv2d::Conv2d;
+pub use depthwise_conv2d::DepthwiseConv2d;
 pub use quantised::{Activation, quantise_multiplier};
 pub use sliding::Sliding;
 
@@ -81,6 +85,8 @@ macro_rules! ops {
 ops! {
     /// Convolution.
     Conv2d,
+    /// Depthwise convolution.
+    DepthwiseConv2d,
 }
 
 impl Operation for Op {

@@ -1,0 +1,147 @@
+//! Depthwise convolution: `[n, h, w, c] ∗ [1, kh, kw, c·m] + [c·m] → [n, h′, w′, c·m]`.
+
+use rasbora_device::ops as kernels;
+use rasbora_device::ops::depthwise_conv2d::block_of;
+use serde::{Deserialize, Serialize};
+
+use super::conv2d::{check_weighted, of_rank};
+use super::{Activation, Operation, Sliding};
+use crate::graph::{DType, Shape, Tensor, bytes_of};
+use crate::lower::{LowerError, Site, Value};
+
+/// `out[o] = activation(bias[o] + Σ (input[o / m] + input_offset) · weights[o])`, where the input outside the image is
+/// `padding_value`.
+///
+/// Inputs: `[n, h, w, c]`, weights `[1, kh, kw, c·m]` (output channels last, as in the file; so is the axis of their
+/// scales), bias `[c·m]`. An importer sets the offset to minus the zero point and the padding value to the zero point;
+/// `fold_zero_points` moves the offset into the bias.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DepthwiseConv2d {
+    /// How the window slides.
+    pub sliding: Sliding,
+    /// The fused activation.
+    pub activation: Activation,
+    /// What is added to each input before it is multiplied.
+    pub input_offset: i32,
+    /// The input outside the image.
+    pub padding_value: i32,
+}
+
+impl Operation for DepthwiseConv2d {
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
+        let [input, weights, _] = inputs else {
+            return Err(format!("needs input, weights and bias, but has {} inputs", inputs.len()));
+        };
+        let [n, h, w, c] = of_rank::<4>("an input", input)?;
+        let [one, kh, kw, o] = of_rank::<4>("weights", weights)?;
+        if one != 1 {
+            return Err(format!("needs weights [1, kh, kw, o], but '{}' has shape {:?}", weights.name, weights.shape));
+        }
+        if c == 0 || o == 0 || o % c != 0 {
+            return Err(format!("has {c} input channels and weights for {o} outputs: these do not divide"));
+        }
+        let [h, w] = self.sliding.output([h, w], [kh, kw])?;
+        Ok(vec![vec![n, h, w, o]])
+    }
+
+    fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
+        let channels = outputs.first().and_then(|output| output.shape.last()).copied().unwrap_or(0);
+        check_weighted(inputs, outputs, self.input_offset, channels)
+    }
+
+    fn macs(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
+        let [_, kh, kw, _] = inputs[1].shape[..] else { return 0 };
+        outputs[0].elements() as u64 * (kh * kw) as u64
+    }
+
+    fn lower(&self, site: &mut Site<'_>) -> Result<(), LowerError> {
+        let [_, kh, kw, o] = of_rank::<4>("weights", site.input(1)).map_err(|reason| site.refuse(reason))?;
+        let window = self.sliding.window(&site.input(0).shape, [kh, kw], &site.output(0).shape);
+        let inputs = site.input(0).shape[3];
+        let (inputs, depth) = (inputs as u32, (o / inputs.max(1)) as u32);
+        let bias = site.constant_input(2)?;
+        let (input, out) = (site.read(0), site.write(0));
+        if site.input(0).dtype == DType::F32 {
+            let weights = packed_weights::<f32>(site, [kh * kw, o], 1)?;
+            let (min, max) = self.activation.range();
+            let kernel = kernels::DepthwiseConv2dF32 { window, inputs, depth, min, max };
+            return site.step(kernel, &[input, weights, bias, out]);
+        }
+        site.expect_folded(self.input_offset)?;
+        let block = block_of(depth);
+        let weights = packed_weights::<i8>(site, [kh * kw, o], block as usize)?;
+        let (multipliers, count) = site.multipliers(o)?;
+        let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
+        let padding_value = self.padding_value as i8;
+        let kernel =
+            kernels::DepthwiseConv2d { window, inputs, depth, block, padding_value, requantise, multipliers: count };
+        site.step(kernel, &[input, weights, bias, multipliers, out])
+    }
+}
+
+/// The constant weights of a node, packed for the kernel.
+fn packed_weights<T: crate::graph::LittleEndian>(
+    site: &mut Site<'_>,
+    shape: [usize; 2],
+    block: usize,
+) -> Result<Value, LowerError> {
+    site.constant_input(1)?;
+    let weights = site.input(1).values::<T>().filter(|weights| weights.len() == shape[0] * shape[1]);
+    let weights = weights.ok_or_else(|| site.refuse("has weights of another type than its input".into()))?;
+    Ok(site.constant(bytes_of(pack(&weights, shape, block))))
+}
+
+/// `weights` of shape `[kh · kw, o]` as `[o / block, kh · kw, block]`; channels that fill no block follow one by one.
+fn pack<T: Copy>(weights: &[T], [taps, outputs]: [usize; 2], block: usize) -> Vec<T> {
+    let mut packed = Vec::with_capacity(weights.len());
+    let mut first = 0;
+    while first < outputs {
+        let len = if first + block <= outputs { block } else { 1 };
+        for tap in 0..taps {
+            packed.extend_from_slice(&weights[tap * outputs + first..][..len]);
+        }
+        first += len;
+    }
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{constant, tensor};
+
+    const PLAIN: DepthwiseConv2d =
+        DepthwiseConv2d { sliding: Sliding::PLAIN, activation: Activation::None, input_offset: 0, padding_value: 0 };
+
+    #[test]
+    fn output_has_the_channels_of_the_weights() {
+        let [input, weights] = [tensor(&[2, 5, 6, 3]), tensor(&[1, 3, 2, 6])];
+        assert_eq!(PLAIN.infer(&[&input, &weights, &tensor(&[6])]), Ok(vec![vec![2, 3, 5, 6]]));
+        assert_eq!(PLAIN.macs(&[&input, &weights], &[&tensor(&[2, 3, 5, 6])]), 180 * 6);
+    }
+
+    #[test]
+    fn channels_that_do_not_divide_are_refused() {
+        let refused = |weights: &[usize]| PLAIN.infer(&[&tensor(&[1, 5, 5, 4]), &tensor(weights), &tensor(&[6])]);
+        assert!(refused(&[1, 3, 3, 6]).is_err_and(|text| text.contains("4 input channels")));
+        assert!(refused(&[1, 3, 3, 0]).is_err());
+        assert!(refused(&[2, 3, 3, 4]).is_err_and(|text| text.contains("[1, kh, kw, o]")));
+        assert!(refused(&[1, 6, 3, 4]).is_err_and(|text| text.contains("window of 6")));
+    }
+
+    #[test]
+    fn computed_weights_are_refused() {
+        let (input, bias, out) = (tensor(&[1, 3, 3, 4]), constant(&[4], DType::I32), tensor(&[1, 1, 1, 4]));
+        let weights = constant(&[1, 3, 3, 4], DType::I8);
+        assert_eq!(PLAIN.check(&[&input, &weights, &bias], &[&out]), Ok(()));
+        let computed = tensor(&[1, 3, 3, 4]);
+        assert!(PLAIN.check(&[&input, &computed, &bias], &[&out]).is_err_and(|text| text.contains("constant")));
+    }
+
+    #[test]
+    fn weights_lie_in_blocks_and_then_one_by_one() {
+        let weights: Vec<i32> = (0..10).collect();
+        assert_eq!(pack(&weights, [2, 5], 4), [0, 1, 2, 3, 5, 6, 7, 8, 4, 9]);
+        assert_eq!(pack(&weights, [2, 5], 1), [0, 5, 1, 6, 2, 7, 3, 8, 4, 9]);
+    }
+}
