@@ -97,7 +97,7 @@ def weights(d, shape, axis, fan_in, dtype):
     if dtype == "int8":
         per_channel = d.chance(0.7)
         return Tensor(tuple(shape), dtype, None, values, axis if per_channel else None, symmetric=True), {"per_channel" if per_channel else "per_tensor"}
-    stored = d.pick("float32", "float32", "float32", "float16", "int8") if d.chance(0.5) else "float32"
+    stored = d.pick("float32", "float16", "float16", "int8") if d.chance(0.5) else "float32"
     if stored == "float32":
         return Tensor(tuple(shape), dtype, None, values), set()
     values = values.astype(np.float16).astype(np.float32)
