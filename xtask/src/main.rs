@@ -1,2 +1,48 @@
-//! The developer's commands.
-fn main() {}
+//! The developer's commands: `cargo xtask demo`, `test`, `fuzz`, `figures`.
+//!
+//! They run the real binary and the real tests, as a user would, and install what a fresh machine lacks.
+
+mod demo;
+mod figures;
+mod fuzz;
+mod packages;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// The developer's commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+enum Command {
+    /// Compile the digit recogniser, run it on an emulated Cortex-M4, and show what it saw.
+    Demo,
+    /// Run the whole test suite.
+    Test {
+        /// Every model on every target, which takes hours.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Fuzz the importer, the packed format and the text form.
+    Fuzz {
+        /// How long each target runs.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Measure the figures again and write them into the documents.
+    Figures {
+        /// Folder with the models of the corpus.
+        #[arg(long)]
+        corpus: Option<std::path::PathBuf>,
+    },
+}
+
+fn main() -> Result<()> {
+    match Command::parse() {
+        Command::Demo => demo::demo(),
+        Command::Test { all } => test::test(all),
+        Command::Fuzz { seconds } => fuzz::fuzz(seconds),
+        Command::Figures { corpus } => figures::figures(corpus),
+    }
+}

@@ -1,0 +1,17 @@
+//! `cargo xtask test`: the whole test suite, on a machine that may lack what it needs.
+
+use anyhow::Result;
+
+use crate::packages;
+use crate::workspace::{cargo, root, run};
+
+/// Installs what is missing and runs every test of the workspace; with `all` every model on every target.
+pub fn test(all: bool) -> Result<()> {
+    packages::for_tests()?;
+    run(std::process::Command::new("sh").arg(root().join("tests/oracle/setup.sh")))?;
+    let mut tests = cargo(&["test", "--workspace", "--locked"]);
+    if all {
+        tests.env("RASBORA_TEST_ALL", "1");
+    }
+    run(&mut tests)
+}
