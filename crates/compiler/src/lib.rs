@@ -15,3 +15,4 @@ pub mod lower;
 pub mod ops;
 pub mod plan;
 pub mod program;
+pub mod target;
