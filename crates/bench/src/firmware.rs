@@ -1,0 +1,201 @@
+//! Builds a firmware image around an emitted network.
+//!
+//! The harness's source travels in this crate. An image is built from it, the emitted crate and the kernels with full
+//! link-time optimisation, in a folder of the cache for each way to compile, and kept under the hash of all that it
+//! was made of.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rasbora_compiler::target::{Memory, Target};
+
+use crate::cache::{self, Key};
+use crate::error::{BenchError, file};
+use crate::toolchain::{self, Toolchain};
+use crate::{Emitted, Mode, OptLevel};
+
+const SOURCES: [(&str, &str); 6] = [
+    ("main.rs", include_str!("../firmware/main.rs")),
+    ("files.rs", include_str!("../firmware/files.rs")),
+    ("semihosting.rs", include_str!("../firmware/semihosting.rs")),
+    ("stack.rs", include_str!("../firmware/stack.rs")),
+    ("arm.rs", include_str!("../firmware/arm.rs")),
+    ("riscv.rs", include_str!("../firmware/riscv.rs")),
+];
+const MANIFEST: &str = "Cargo.toml";
+const LINKER_SCRIPT: &str = include_str!("../firmware/link.x");
+const EMPTY_NETWORK: &str = include_str!("../firmware/empty.rs");
+
+/// How an image is compiled.
+#[derive(Clone, Copy)]
+pub(crate) struct Flavour<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) toolchain: &'a Toolchain,
+    pub(crate) opt_level: OptLevel,
+    pub(crate) mode: Mode,
+}
+
+/// The emitted crate and what it depends on.
+struct Sources {
+    /// The emitted crate.
+    model: PathBuf,
+    /// The crate `rasbora-device` that it uses.
+    device: PathBuf,
+}
+
+impl Sources {
+    fn of(emitted: &Emitted<'_>) -> Result<Self, BenchError> {
+        let manifest = emitted.dir.join("Cargo.toml");
+        let wrong = |reason: String| BenchError::Emitted { path: manifest.clone(), reason };
+        let text = fs::read_to_string(&manifest).map_err(file("read", &manifest))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+        let dependency = table.get("dependencies").and_then(|it| it.get("rasbora-device"));
+        let path = dependency.and_then(|it| it.get("path")).and_then(toml::Value::as_str);
+        let path = path.ok_or_else(|| wrong("it does not depend on rasbora-device by a path".to_owned()))?;
+        let model = fs::canonicalize(emitted.dir).map_err(file("find", emitted.dir))?;
+        let device = model.join(path);
+        Ok(Self { device: fs::canonicalize(&device).map_err(file("find", &device))?, model })
+    }
+}
+
+/// Builds the image for `emitted`, or finds it in the cache.
+pub(crate) fn build(flavour: Flavour<'_>, emitted: &Emitted<'_>) -> Result<PathBuf, BenchError> {
+    build_from(flavour, &Sources::of(emitted)?, emitted.module)
+}
+
+/// Builds the image of a network without steps over the same kernels: what the harness alone takes.
+pub(crate) fn build_empty(flavour: Flavour<'_>, emitted: &Emitted<'_>) -> Result<PathBuf, BenchError> {
+    let device = Sources::of(emitted)?.device;
+    let manifest = format!(
+        "[package]\nname = \"model\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[lib]\npath = \"lib.rs\"\n\n\
+         [dependencies]\nrasbora-device = {{ path = {device:?} }}\n"
+    );
+    let key = Key::new().add(&manifest).add(EMPTY_NETWORK).finish();
+    let model = cache::entry("empty", &key, |folder| {
+        cache::write(&folder.join("Cargo.toml"), manifest.as_bytes())?;
+        cache::write(&folder.join("lib.rs"), EMPTY_NETWORK.as_bytes())
+    })?;
+    build_from(flavour, &Sources { model, device }, "empty")
+}
+
+fn build_from(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Result<PathBuf, BenchError> {
+    let files = generated(flavour, sources, module);
+    let folder_key = Key::new()
+        .add(&flavour.toolchain.version)
+        .add(flavour.target.triple)
+        .add(flavour.target.cpu)
+        .add(flavour.opt_level.argument());
+    let mut key = folder_key.clone().add_tree(&sources.model)?.add_tree(&sources.device)?;
+    // The manifest is left out: it names folders, and what lies in them is in the key.
+    for (name, text) in files.iter().filter(|(name, _)| *name != MANIFEST) {
+        key = key.add(name).add(text);
+    }
+    let entry = cache::entry("firmware", &key.finish(), |out| {
+        // Images that are compiled alike share a folder, so that cargo finds the kernels already built.
+        let folder_key = folder_key.finish();
+        let _lock = cache::lock("build", &folder_key)?;
+        let folder = cache::root()?.join("build").join(folder_key);
+        cache::create(&folder)?;
+        for (name, text) in &files {
+            cache::write(&folder.join(name), text.as_bytes())?;
+        }
+        compile(flavour, &folder)?;
+        let built = folder.join("target").join(flavour.target.triple).join("release/firmware");
+        fs::copy(&built, out.join("firmware.elf")).map_err(file("copy", &built))?;
+        Ok(())
+    })?;
+    Ok(entry.join("firmware.elf"))
+}
+
+/// The files of the firmware's crate.
+fn generated(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Vec<(&'static str, String)> {
+    let manifest = format!(
+        "[package]\nname = \"firmware\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+         [[bin]]\nname = \"firmware\"\npath = \"main.rs\"\n\n[workspace]\n\n\
+         [dependencies]\nmodel = {{ path = {model:?} }}\nrasbora-device = {{ path = {device:?} }}\n\n\
+         [profile.release]\nopt-level = {opt_level}\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\n",
+        model = sources.model,
+        device = sources.device,
+        opt_level = flavour.opt_level.argument(),
+    );
+    let selected = format!(
+        "//! The network of this image.\n\npub use model::{module}::{{Arena, Model}};\n\n\
+         /// Whether each step is counted apart.\npub const STEPWISE: bool = {};\n",
+        flavour.mode == Mode::Steps
+    );
+    let fixed = SOURCES.iter().map(|&(name, text)| (name, text.to_owned()));
+    let made = [(MANIFEST, manifest), ("selected.rs", selected), ("link.x", linker_script(flavour.target))];
+    fixed.chain(made).collect()
+}
+
+/// The linker script: the target's memories, and where sections go.
+fn linker_script(target: &Target) -> String {
+    let region = |name: &str, memory: Memory| {
+        format!("  {name} : ORIGIN = {:#010x}, LENGTH = {:#x}\n", memory.origin, memory.bytes)
+    };
+    let constants = target.board.and_then(|board| board.constants);
+    let mut text = String::from("MEMORY\n{\n");
+    text += &region("FLASH", target.flash);
+    text += &region("RAM", target.ram);
+    text += &constants.map_or(String::new(), |memory| region("CONSTANTS", memory));
+    text += "}\n\n";
+    if constants.is_none() {
+        text += "REGION_ALIAS(\"CONSTANTS\", FLASH);\n\n";
+    }
+    text + LINKER_SCRIPT
+}
+
+fn compile(flavour: Flavour<'_>, folder: &Path) -> Result<(), BenchError> {
+    let Flavour { target, toolchain, .. } = flavour;
+    let mut flags = vec![
+        "-Clinker-flavor=ld.lld".to_owned(),
+        format!("-Clinker={}", toolchain.linker.display()),
+        format!("-Clink-arg=-T{}", folder.join("link.x").display()),
+        "-Clink-arg=--gc-sections".to_owned(),
+        format!("-Ctarget-cpu={}", target.cpu),
+    ];
+    if let Some(sysroot) = &toolchain.sysroot {
+        flags.push(format!("--sysroot={}", sysroot.display()));
+    }
+    let mut cargo = toolchain.compiler().cargo();
+    cargo.current_dir(folder).args(["build", "--release", "--target", target.triple]);
+    cargo.env("CARGO_TARGET_DIR", folder.join("target")).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    match toolchain::build(cargo, &format!("firmware for {}", target.name)) {
+        Err(BenchError::Build { what, output }) => Err(match overflow(&output) {
+            Some(detail) => BenchError::DoesNotFit { target: target.name.to_owned(), detail },
+            None => BenchError::Build { what, output },
+        }),
+        other => other,
+    }
+}
+
+/// What the linker says where memory does not suffice.
+fn overflow(output: &str) -> Option<String> {
+    let is_overflow = |line: &&str| line.contains("will not fit in region") || line.contains("left for the stack");
+    let mut lines: Vec<_> = output.lines().filter(is_overflow).map(str::trim).collect();
+    lines.dedup();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rasbora_compiler::target;
+
+    #[test]
+    fn the_linker_script_names_the_memories() {
+        let script = linker_script(target::find("cortex-m4").unwrap());
+        assert!(script.contains("RAM : ORIGIN = 0x20000000, LENGTH = 0x400000"), "{script}");
+        assert!(script.contains("REGION_ALIAS(\"CONSTANTS\", FLASH)"));
+        let script = linker_script(target::find("cortex-m55").unwrap());
+        assert!(script.contains("CONSTANTS : ORIGIN = 0x60000000"), "{script}");
+        assert!(!script.contains("REGION_ALIAS"));
+    }
+
+    #[test]
+    fn overflows_are_told_from_other_errors() {
+        let line = "rust-lld: error: section '.bss' will not fit in region 'RAM': overflowed by 12 bytes";
+        assert_eq!(overflow(&format!("= note: x\n   {line}\n")).as_deref(), Some(line));
+        assert_eq!(overflow("error: expected `;`"), None);
+    }
+}
