@@ -13,6 +13,7 @@ pub mod graph;
 pub mod host;
 pub mod lower;
 pub mod ops;
+pub mod passes;
 pub mod plan;
 pub mod program;
 pub mod target;
