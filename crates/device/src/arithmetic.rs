@@ -3,7 +3,7 @@
 //! Names and formulas are gemmlowp's and TFLite's (`tensorflow/lite/kernels/internal/common.h`). Everything wraps where
 //! the C++ would overflow, so that no input panics.
 
-use crate::memory::Multiplier;
+pub use crate::memory::Multiplier;
 
 /// `SaturatingRoundingDoublingHighMul`: `round(a · b / 2^31)`, ties towards +∞; saturates for `MIN · MIN`.
 #[inline(always)]
