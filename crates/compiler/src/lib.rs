@@ -11,9 +11,9 @@
 pub mod emit;
 pub mod graph;
 pub mod host;
+pub mod import;
 pub mod lower;
 pub mod ops;
-pub mod passes;
 pub mod plan;
 pub mod program;
 pub mod target;

@@ -1,0 +1,77 @@
+//! Why a model file is not imported: it is broken, too large, or asks for what is not supported.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::graph::Shape;
+
+/// Why a model file is not imported.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum ImportError {
+    /// The file contradicts its format or itself.
+    #[error("the file is malformed: {place} {reason}; it may be truncated or damaged, export or download it again")]
+    Malformed {
+        /// The part of the file.
+        place: String,
+        /// What is wrong with it, as the end of a sentence about the part.
+        reason: String,
+    },
+    /// A tensor is beyond what the compiler handles.
+    #[error("tensor '{tensor}' of shape {shape:?} is too large: a tensor may have at most {limit} bytes")]
+    TooLarge {
+        /// The tensor's name.
+        tensor: String,
+        /// Its shape.
+        shape: Shape,
+        /// Most bytes that a tensor may have.
+        limit: usize,
+    },
+    /// The file is sound, but asks for what is not supported: all the reasons at once, in the file's order.
+    #[error("the file needs what is not supported:{}", Listed(.0))]
+    Unsupported(Vec<Unsupported>),
+}
+
+/// One operator that is not supported, or one network input or output (`op` is then `INPUT` or `OUTPUT`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unsupported {
+    /// Name of the first tensor that the operator writes.
+    pub node: String,
+    /// Index of the operator in the file, or of the network input or output.
+    pub index: usize,
+    /// The operator's name; that of a custom operator after `CUSTOM:`.
+    pub op: String,
+    /// The operator's version.
+    pub version: i32,
+    /// Types of what it reads, then of what it writes.
+    pub dtypes: Vec<String>,
+    /// How many of `dtypes` are of what it reads.
+    pub inputs: usize,
+    /// What is not supported and what is, as the end of a sentence about the operator.
+    pub reason: String,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (read, written) = self.dtypes.split_at(self.inputs.min(self.dtypes.len()));
+        let Self { node, index, op, version, reason, .. } = self;
+        write!(f, "{op} version {version} '{node}' (operator {index}, {} → {})", read.join(", "), written.join(", "))?;
+        write!(f, " {reason}")
+    }
+}
+
+/// The reasons, one a line.
+struct Listed<'a>(&'a [Unsupported]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
+    }
+}
+
+impl ImportError {
+    /// The error for a part of a file that is wrong.
+    pub(crate) fn malformed(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Malformed { place: place.into(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,145 @@
+//! TensorFlow Lite's .tflite files: FlatBuffers of schema version 3.
+//!
+//! The readers of the format are generated at build time by planus from `schema.fbs`, which holds just the fields that
+//! are read. [`operators`] is the table of what is supported. Nothing that a file says makes the importer panic, hang,
+//! or use much more memory than the file has bytes.
+
+mod budget;
+mod layers;
+mod names;
+mod operators;
+mod site;
+mod source;
+
+/// What planus makes of `schema.fbs`.
+#[allow(missing_docs, dead_code, unused_imports, clippy::all, rustdoc::all)]
+mod schema {
+    include!(concat!(env!("OUT_DIR"), "/tflite.rs"));
+}
+
+use budget::Budget;
+use operators::{Row, row, supported};
+use site::{Importer, Refusal, Site};
+use source::{Source, SourceOperator, SourceTensor};
+
+pub use super::{File, FileOperator, FileTensor, ImportError, Imported, Unsupported};
+
+/// Most reasons that are given for one file.
+const MAX_REASONS: usize = 1024;
+
+/// Reads a .tflite file. Of several subgraphs the first is the network.
+///
+/// # Errors
+/// Where the file is malformed, has tensors beyond all memory, or needs what is not supported: then all the reasons, at
+/// most 1,024.
+pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
+    let budget = Budget::new(bytes.len());
+    let source = source::read(bytes, &budget)?;
+    let mut importer = Importer::new(&source, &budget);
+    let mut reasons = Vec::new();
+    // A file that is not supported may look broken after what was left out, so that reason comes first.
+    let mut broken = None;
+    import_ports(&mut importer, &mut reasons, "INPUT")?;
+    for operator in &source.operators {
+        match import_operator(&mut importer, operator) {
+            Ok(()) => (),
+            Err(Refusal::Unsupported(reason)) => reasons.push(operator.unsupported(&source, reason)),
+            Err(Refusal::File(error)) => broken = broken.or(Some(error)),
+        }
+        if reasons.len() >= MAX_REASONS {
+            break;
+        }
+    }
+    if reasons.is_empty() && broken.is_none() {
+        import_ports(&mut importer, &mut reasons, "OUTPUT")?;
+    }
+    if !reasons.is_empty() {
+        return Err(ImportError::Unsupported(reasons));
+    }
+    match broken {
+        Some(error) => Err(error),
+        None => Ok(Imported { file: source.file(importer.parameters), graph: importer.graph }),
+    }
+}
+
+fn import_operator<'a>(importer: &mut Importer<'a>, operator: &'a SourceOperator<'a>) -> Result<(), Refusal> {
+    let Some(Row { import, types, .. }) = row(&operator.op) else {
+        return Err(Refusal::Unsupported(format!("is not supported; supported are {}", supported())));
+    };
+    import(&mut Site { importer, operator, types })
+}
+
+/// Makes the network inputs or outputs.
+fn import_ports(
+    importer: &mut Importer<'_>,
+    reasons: &mut Vec<Unsupported>,
+    op: &'static str,
+) -> Result<(), ImportError> {
+    let source = importer.source;
+    let ports = if op == "INPUT" { &source.inputs } else { &source.outputs };
+    for (index, &port) in ports.iter().enumerate() {
+        let refusal = match importer.tensor(port) {
+            Ok(id) if importer.graph[id].constant.is_some() => Refusal::Unsupported("is constant".to_owned()),
+            Ok(id) => {
+                if op == "INPUT" {
+                    importer.graph.inputs.push(id)
+                } else {
+                    importer.graph.outputs.push(id)
+                }
+                continue;
+            }
+            Err(refusal) => refusal,
+        };
+        let tensor = &source.tensors[port];
+        match refusal {
+            Refusal::File(error) => return Err(error),
+            Refusal::Unsupported(reason) => reasons.push(Unsupported {
+                node: tensor.name.clone(),
+                index,
+                op: op.to_owned(),
+                version: 1,
+                dtypes: vec![tensor.element.name()],
+                inputs: usize::from(op == "OUTPUT"),
+                reason: format!("{reason}; network inputs and outputs are computed int8, uint8, int32 or float32"),
+            }),
+        }
+    }
+    Ok(())
+}
+
+impl SourceOperator<'_> {
+    fn unsupported(&self, source: &Source<'_>, reason: String) -> Unsupported {
+        let dtype = |&index: &usize| source.tensors[index].element.name();
+        let mut dtypes: Vec<String> = self.inputs.iter().flatten().map(dtype).collect();
+        let inputs = dtypes.len();
+        dtypes.extend(self.outputs.iter().map(dtype));
+        let node = self.outputs.first().map_or_else(String::new, |&output| source.tensors[output].name.clone());
+        Unsupported { node, index: self.index, op: self.op.clone(), version: self.version, dtypes, inputs, reason }
+    }
+}
+
+impl Source<'_> {
+    /// What reports say of the file.
+    fn file(&self, parameters: u64) -> File {
+        let tensor = |tensor: &SourceTensor<'_>| FileTensor {
+            name: tensor.name.clone(),
+            shape: tensor.shape.clone(),
+            dtype: tensor.element.name(),
+        };
+        let operator = |operator: &SourceOperator<'_>| FileOperator {
+            index: operator.index,
+            op: operator.op.clone(),
+            version: operator.version,
+            outputs: operator.outputs.clone(),
+        };
+        File {
+            tensors: self.tensors.iter().map(tensor).collect(),
+            operators: self.operators.iter().map(operator).collect(),
+            parameters,
+            description: self.description.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
