@@ -14,6 +14,7 @@ pub mod host;
 pub mod import;
 pub mod lower;
 pub mod ops;
+pub mod passes;
 pub mod plan;
 pub mod program;
 pub mod target;

@@ -3,7 +3,7 @@
 //! Names and formulas are gemmlowp's and TFLite's (`tensorflow/lite/kernels/internal/common.h`). Everything wraps where
 //! the C++ would overflow, so that no input panics.
 
-use crate::memory::Multiplier;
+pub use crate::memory::Multiplier;
 
 /// `SaturatingRoundingDoublingHighMul`: `round(a · b / 2^31)`, ties towards +∞; saturates for `MIN · MIN`.
 #[inline(always)]
@@ -98,8 +98,19 @@ const fn exp_on_interval(a: i32) -> i32 {
     EXP_MINUS_EIGHTH.wrapping_add(high_mul(EXP_MINUS_EIGHTH, x.wrapping_add(sum_over_2)))
 }
 
-/// `one_over_one_plus_x_for_x_in_0_1`: `1 / (1 + x)`, argument and result in Q0.31; three Newton steps.
+/// `one_over_one_plus_x_for_x_in_0_1`: `1 / (1 + x)`, argument and result in Q0.31.
 pub const fn one_over_one_plus(x: i32) -> i32 {
+    saturating_shift_left(two_over_one_plus(x), 1)
+}
+
+/// `one_minus_x_over_one_plus_x_for_x_in_0_1`: `(1 − x) / (1 + x)`, argument and result in Q0.31.
+pub const fn one_minus_over_one_plus(x: i32) -> i32 {
+    const Q2_ONE: i32 = 1 << 29;
+    saturating_shift_left(two_over_one_plus(x).wrapping_sub(Q2_ONE), 2)
+}
+
+/// `2 / (1 + x)` in Q2.29, for `x` in Q0.31: three Newton steps.
+const fn two_over_one_plus(x: i32) -> i32 {
     let half_denominator = rounding_half_sum(x, i32::MAX);
     const Q2_48_OVER_17: i32 = 1515870810;
     const Q2_MINUS_32_OVER_17: i32 = -1010580540;
@@ -110,7 +121,26 @@ pub const fn one_over_one_plus(x: i32) -> i32 {
         y = y.wrapping_add(saturating_shift_left(high_mul(y, error), 2));
         step += 1;
     }
-    saturating_shift_left(y, 1)
+    y
+}
+
+/// `logistic` of a Q4.27 argument; the result is in Q0.31.
+pub const fn logistic_q4(a: i32) -> i32 {
+    if a == 0 {
+        return 1 << 30;
+    }
+    let positive = one_over_one_plus(exp_on_negative::<4>(a.wrapping_abs().wrapping_neg()));
+    if a > 0 { positive } else { i32::MAX.wrapping_sub(positive) }
+}
+
+/// `tanh` of a Q4.27 argument; the result is in Q0.31.
+pub const fn tanh_q4(a: i32) -> i32 {
+    if a == 0 {
+        return 0;
+    }
+    // The bits of `a` in Q4.27 are those of `2 a` in Q5.26.
+    let positive = one_minus_over_one_plus(exp_on_negative::<5>(a.wrapping_abs().wrapping_neg()));
+    if a > 0 { positive } else { positive.wrapping_neg() }
 }
 
 const fn rounding_half_sum(a: i32, b: i32) -> i32 {
@@ -165,6 +195,18 @@ mod tests {
             let x = i * 2_147_483;
             let expected = 2147483648.0 / (1.0 + f64::from(x) / 2147483648.0);
             assert!((f64::from(one_over_one_plus(x)) - expected).abs() < 64.0, "1/(1+{x})");
+        }
+    }
+
+    #[test]
+    fn logistic_and_tanh_are_within_a_few_thousand_ulp() {
+        for i in -1000..=1000 {
+            let a = i * 2_000_000;
+            let x = f64::from(a) / f64::from(1 << 27);
+            let logistic = f64::from(logistic_q4(a)) / 2147483648.0;
+            assert!((logistic - 1.0 / (1.0 + (-x).exp())).abs() < 2e-6, "logistic({x}) = {logistic}");
+            let tanh = f64::from(tanh_q4(a)) / 2147483648.0;
+            assert!((tanh - x.tanh()).abs() < 4e-6, "tanh({x}) = {tanh}");
         }
     }
 }

@@ -207,6 +207,15 @@ impl<'a, T: Element> ViewMut<'a, T> {
         self.0.iter()
     }
 
+    /// Copies `elements` to the front, which may overlap them; does nothing where they are longer.
+    #[inline(always)]
+    pub fn copy_from(self, elements: View<'_, T>) {
+        if elements.len <= self.0.len() {
+            // SAFETY: both hold `elements.len` elements, and `Cell` lets them be written through a shared reference.
+            unsafe { core::ptr::copy(elements.first, self.0.as_ptr().cast_mut().cast(), elements.len) }
+        }
+    }
+
     /// The same elements, to be read.
     #[inline(always)]
     pub fn view(self) -> View<'a, T> {

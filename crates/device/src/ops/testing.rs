@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::vec;
 use std::vec::Vec;
 
-use super::{Kernel, Need, Role, Window, check};
+use super::{Kernel, Need, Overlap, Role, Window, check};
 use crate::arithmetic::Requantise;
 use crate::isa::Portable;
-use crate::memory::{Memory, Multiplier, Operand};
+use crate::memory::{Memory, Multiplier, Operand, Space};
 use crate::params::Field;
 
 /// Random numbers from a seed that is not zero: xorshift64*.
@@ -26,6 +26,21 @@ impl Random {
     /// A number in `range`.
     pub fn in_range(&mut self, range: Range<u32>) -> u32 {
         range.start + self.below(range.end - range.start)
+    }
+
+    /// A number in `low..=high`.
+    pub fn between(&mut self, low: i32, high: i32) -> i32 {
+        low + self.below((high - low + 1) as u32) as i32
+    }
+
+    /// A number in `low..high`.
+    pub fn real(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * f64::from(self.below(1 << 31)) / f64::from(1u32 << 31)
+    }
+
+    /// Any bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.below(256) as u8).collect()
     }
 
     /// Any int8 values.
@@ -115,6 +130,34 @@ where
     }
     assert_eq!(arena[written], whole, "row by row and as a whole differ: {kernel:?}");
     whole
+}
+
+/// Runs `kernel` with its output over operand 0, in two parts, and returns what it writes.
+pub fn run_in_place<K: Kernel<Operands = [Operand; N]>, const N: usize>(kernel: &K, reads: &[Vec<u8>]) -> Vec<u8>
+where
+    [Operand; N]: super::OperandList<Needs = [Need; N]>,
+{
+    assert_eq!(kernel.overlap(0), Overlap::SameOffset);
+    let (mut constants, mut arena) = (Vec::new(), Vec::new());
+    let mut reads = reads.iter();
+    let operands = kernel.needs().map(|need| match need.role {
+        Role::Write => Operand::arena(0, (need.count * u64::from(need.element_bytes)) as u32),
+        Role::Read | Role::Constant => {
+            let bytes = reads.next().expect("all that is read");
+            let (space, memory) = match need.role {
+                Role::Constant => (Space::Constants, &mut constants),
+                _ => (Space::Arena, &mut arena),
+            };
+            Operand { space, offset: append(memory, bytes), bytes: bytes.len() as u32 }
+        }
+    });
+    assert_eq!(check(kernel, &operands, 0), Ok(()), "{kernel:?}");
+    let ((constants, constants_start), (mut arena, arena_start)) = (aligned(&constants), aligned(&arena));
+    let middle = kernel.rows() / 2;
+    for rows in [0..middle, middle..kernel.rows()] {
+        kernel.run::<Portable>(rows, Memory::new(&constants[constants_start..], &mut arena[arena_start..]), &operands);
+    }
+    arena[arena_start..][..operands[N - 1].bytes as usize].to_vec()
 }
 
 /// Appends `piece` at the next multiple of 16; returns its offset.
