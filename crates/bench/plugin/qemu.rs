@@ -65,7 +65,7 @@ static mut PLUGIN: Option<Plugin> = None;
 fn plugin() -> Option<&'static mut Plugin> {
     // SAFETY: QEMU calls back from the thread of the one virtual processor that the emulated boards have,
     // and no reference outlives the callback that took it.
-    unsafe { (*(&raw mut PLUGIN)).as_mut() }
+    unsafe { (&raw mut PLUGIN).as_mut() }.and_then(Option::as_mut)
 }
 
 /// Called by QEMU when it loads the plugin; 0 means that counting is set up.
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     match configure(arguments) {
         Ok(configured) => {
             // SAFETY: no callback is registered yet, so nothing else looks at it.
-            unsafe { *(&raw mut PLUGIN) = Some(configured) };
+            unsafe { (&raw mut PLUGIN).write(Some(configured)) };
             // SAFETY: `id` is the one that QEMU gave.
             unsafe { qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate) };
             0

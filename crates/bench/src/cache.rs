@@ -3,7 +3,6 @@
 //! An entry is built in a folder of its own and renamed into place, under a lock, so that several processes may ask
 //! for it at the same time, and an entry that exists is whole.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -100,32 +99,6 @@ impl Key {
         self
     }
 
-    /// Adds the names and the content of all Rust sources, manifests and data below a folder.
-    pub(crate) fn add_tree(mut self, folder: &Path) -> Result<Self, BenchError> {
-        let listing = fs::read_dir(folder).map_err(file("read", folder))?;
-        let mut paths = listing
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(file("read", folder))?;
-        paths.sort();
-        for path in paths {
-            let name = path.file_name().unwrap_or_default();
-            if name == OsStr::new("target")
-                || name == OsStr::new("Cargo.lock")
-                || name.as_encoded_bytes().starts_with(b".")
-            {
-                continue;
-            }
-            self = self.add(name.as_encoded_bytes());
-            self = if path.is_dir() {
-                self.add_tree(&path)?
-            } else {
-                self.add(fs::read(&path).map_err(file("read", &path))?)
-            };
-        }
-        Ok(self)
-    }
-
     /// The key as a file name: 64 bits of it, enough for a folder of thousands.
     pub(crate) fn finish(self) -> String {
         let digest = self.0.finalize();
@@ -140,17 +113,5 @@ mod tests {
     #[test]
     fn parts_do_not_run_together() {
         assert_ne!(Key::new().add("ab").add("c").finish(), Key::new().add("a").add("bc").finish());
-    }
-
-    #[test]
-    fn a_tree_is_its_content() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.rs"), "1").unwrap();
-        let key = || Key::new().add_tree(folder.path()).unwrap().finish();
-        let first = key();
-        fs::create_dir(folder.path().join("target")).unwrap();
-        assert_eq!(key(), first);
-        fs::write(folder.path().join("a.rs"), "2").unwrap();
-        assert_ne!(key(), first);
     }
 }

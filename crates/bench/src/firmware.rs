@@ -11,8 +11,9 @@ use rasbora_compiler::target::{Memory, Target};
 
 use crate::cache::{self, Key};
 use crate::error::{BenchError, file};
+use crate::sources::Sources;
 use crate::toolchain::{self, Toolchain};
-use crate::{Emitted, Mode, OptLevel};
+use crate::{Mode, OptLevel};
 
 const SOURCES: [(&str, &str); 6] = [
     ("main.rs", include_str!("../firmware/main.rs")),
@@ -22,9 +23,7 @@ const SOURCES: [(&str, &str); 6] = [
     ("arm.rs", include_str!("../firmware/arm.rs")),
     ("riscv.rs", include_str!("../firmware/riscv.rs")),
 ];
-const MANIFEST: &str = "Cargo.toml";
 const LINKER_SCRIPT: &str = include_str!("../firmware/link.x");
-const EMPTY_NETWORK: &str = include_str!("../firmware/empty.rs");
 
 /// How an image is compiled.
 #[derive(Clone, Copy)]
@@ -35,67 +34,22 @@ pub(crate) struct Flavour<'a> {
     pub(crate) mode: Mode,
 }
 
-/// The emitted crate and what it depends on.
-struct Sources {
-    /// The emitted crate.
-    model: PathBuf,
-    /// The crate `rasbora-device` that it uses.
-    device: PathBuf,
-}
-
-impl Sources {
-    fn of(emitted: &Emitted<'_>) -> Result<Self, BenchError> {
-        let manifest = emitted.dir.join("Cargo.toml");
-        let wrong = |reason: String| BenchError::Emitted { path: manifest.clone(), reason };
-        let text = fs::read_to_string(&manifest).map_err(file("read", &manifest))?;
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
-        let dependency = table.get("dependencies").and_then(|it| it.get("rasbora-device"));
-        let path = dependency.and_then(|it| it.get("path")).and_then(toml::Value::as_str);
-        let path = path.ok_or_else(|| wrong("it does not depend on rasbora-device by a path".to_owned()))?;
-        let model = fs::canonicalize(emitted.dir).map_err(file("find", emitted.dir))?;
-        let device = model.join(path);
-        Ok(Self { device: fs::canonicalize(&device).map_err(file("find", &device))?, model })
-    }
-}
-
-/// Builds the image for `emitted`, or finds it in the cache.
-pub(crate) fn build(flavour: Flavour<'_>, emitted: &Emitted<'_>) -> Result<PathBuf, BenchError> {
-    build_from(flavour, &Sources::of(emitted)?, emitted.module)
-}
-
-/// Builds the image of a network without steps over the same kernels: what the harness alone takes.
-pub(crate) fn build_empty(flavour: Flavour<'_>, emitted: &Emitted<'_>) -> Result<PathBuf, BenchError> {
-    let device = Sources::of(emitted)?.device;
-    let manifest = format!(
-        "[package]\nname = \"model\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[lib]\npath = \"lib.rs\"\n\n\
-         [dependencies]\nrasbora-device = {{ path = {device:?} }}\n"
-    );
-    let key = Key::new().add(&manifest).add(EMPTY_NETWORK).finish();
-    let model = cache::entry("empty", &key, |folder| {
-        cache::write(&folder.join("Cargo.toml"), manifest.as_bytes())?;
-        cache::write(&folder.join("lib.rs"), EMPTY_NETWORK.as_bytes())
-    })?;
-    build_from(flavour, &Sources { model, device }, "empty")
-}
-
-fn build_from(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Result<PathBuf, BenchError> {
-    let files = generated(flavour, sources, module);
+/// Builds the image of the network in `module`, or finds it in the cache.
+pub(crate) fn build(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Result<PathBuf, BenchError> {
+    let files = generated(flavour, module);
     let folder_key = Key::new()
         .add(&flavour.toolchain.version)
         .add(flavour.target.triple)
         .add(flavour.target.cpu)
         .add(flavour.opt_level.argument());
-    let mut key = folder_key.clone().add_tree(&sources.model)?.add_tree(&sources.device)?;
-    // The manifest is left out: it names folders, and what lies in them is in the key.
-    for (name, text) in files.iter().filter(|(name, _)| *name != MANIFEST) {
-        key = key.add(name).add(text);
-    }
+    let key = files.iter().fold(sources.key(folder_key.clone()), |key, (name, text)| key.add(name).add(text));
     let entry = cache::entry("firmware", &key.finish(), |out| {
         // Images that are compiled alike share a folder, so that cargo finds the kernels already built.
         let folder_key = folder_key.finish();
         let _lock = cache::lock("build", &folder_key)?;
         let folder = cache::root()?.join("build").join(folder_key);
         cache::create(&folder)?;
+        sources.write(&folder)?;
         for (name, text) in &files {
             cache::write(&folder.join(name), text.as_bytes())?;
         }
@@ -108,14 +62,12 @@ fn build_from(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Result<P
 }
 
 /// The files of the firmware's crate.
-fn generated(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Vec<(&'static str, String)> {
+fn generated(flavour: Flavour<'_>, module: &str) -> Vec<(&'static str, String)> {
     let manifest = format!(
         "[package]\nname = \"firmware\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [[bin]]\nname = \"firmware\"\npath = \"main.rs\"\n\n[workspace]\n\n\
-         [dependencies]\nmodel = {{ path = {model:?} }}\nrasbora-device = {{ path = {device:?} }}\n\n\
+         [dependencies]\nmodel = {{ path = \"model\" }}\nrasbora-device = {{ path = \"device\" }}\n\n\
          [profile.release]\nopt-level = {opt_level}\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\n",
-        model = sources.model,
-        device = sources.device,
         opt_level = flavour.opt_level.argument(),
     );
     let selected = format!(
@@ -124,7 +76,7 @@ fn generated(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Vec<(&'st
         flavour.mode == Mode::Steps
     );
     let fixed = SOURCES.iter().map(|&(name, text)| (name, text.to_owned()));
-    let made = [(MANIFEST, manifest), ("selected.rs", selected), ("link.x", linker_script(flavour.target))];
+    let made = [("Cargo.toml", manifest), ("selected.rs", selected), ("link.x", linker_script(flavour.target))];
     fixed.chain(made).collect()
 }
 

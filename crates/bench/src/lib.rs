@@ -12,6 +12,7 @@ mod firmware;
 mod image;
 mod plugin;
 mod results;
+mod sources;
 mod toolchain;
 
 // The plugin is built apart, for the emulator at hand; its parts that know nothing of QEMU are tested here.
@@ -40,7 +41,8 @@ pub use toolchain::Toolchain;
 /// A network emitted as Rust.
 ///
 /// The crate is called `model`, depends on `rasbora-device` by a path, and has the module `module` with `Model`, which
-/// implements `rasbora_device::network::Network`, and `Arena` with a `const fn new()`.
+/// implements `rasbora_device::network::Network`, and `Arena` with a `const fn new()`. Both crates are copied to where
+/// firmware is built, so neither may inherit from a workspace.
 #[derive(Clone, Copy, Debug)]
 pub struct Emitted<'a> {
     /// The folder of the crate.
@@ -175,9 +177,10 @@ pub fn run(
     })?;
     let toolchain = Toolchain::find(target.triple)?;
     let flavour = firmware::Flavour { target, toolchain: &toolchain, opt_level: options.opt_level, mode: options.mode };
-    let elf = firmware::build(flavour, emitted)?;
+    let sources = sources::Sources::read(emitted)?;
+    let elf = firmware::build(flavour, &sources, emitted.module)?;
     let image = image::Image::read(&elf)?;
-    let harness = image::Image::read(&firmware::build_empty(flavour, emitted)?)?.stored;
+    let harness = image::Image::read(&firmware::build(flavour, &sources.empty(), "empty")?)?.stored;
 
     let folder = tempfile::tempdir().map_err(error::file("create", std::env::temp_dir()))?;
     results::write_inputs(folder.path(), calls, &options.trace)?;

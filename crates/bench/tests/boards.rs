@@ -15,12 +15,15 @@ struct Networks(tempfile::TempDir);
 impl Networks {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let device = Path::new(env!("CARGO_MANIFEST_DIR")).join("../device");
-        let manifest = format!(
-            "[package]\nname = \"model\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[lib]\npath = \"lib.rs\"\n\n\
-             [dependencies]\nrasbora-device = {{ path = {device:?} }}\n"
-        );
-        fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+        let package = "version = \"0.0.0\"\nedition = \"2024\"\n";
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../device/src");
+        let model = "[dependencies]\nrasbora-device = { path = \"device\" }\n[lib]\npath = \"lib.rs\"\n";
+        let device = "[dependencies]\nlibm = \"0.2\"\n";
+        copy(&source, &folder.path().join("device/src"));
+        for (path, name, rest) in [("", "model", model), ("device", "rasbora-device", device)] {
+            let manifest = format!("[package]\nname = {name:?}\n{package}{rest}");
+            fs::write(folder.path().join(path).join("Cargo.toml"), manifest).unwrap();
+        }
         fs::write(folder.path().join("lib.rs"), include_str!("network/lib.rs")).unwrap();
         Self(folder)
     }
@@ -34,6 +37,18 @@ impl Networks {
     ) -> Result<Measurement, BenchError> {
         let calls: Vec<_> = inputs.iter().map(|input| vec![input.to_vec()]).collect();
         run(target, &Emitted { dir: self.0.path(), module }, &calls, options)
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
