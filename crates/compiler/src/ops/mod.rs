@@ -5,8 +5,12 @@
 
 mod conv2d;
 mod depthwise_conv2d;
+mod fully_connected;
+mod mean;
+mod pool2d;
 pub mod quantised;
 mod sliding;
+mod softmax;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -17,8 +21,12 @@ use crate::lower::{LowerError, Site};
 
 pub use conv2d::Conv2d;
 pub use depthwise_conv2d::DepthwiseConv2d;
+pub use fully_connected::FullyConnected;
+pub use mean::Mean;
+pub use pool2d::{Pool2d, PoolFunction};
 pub use quantised::{Activation, quantise_multiplier};
 pub use sliding::Sliding;
+pub use softmax::Softmax;
 
 /// What every op knows of itself. It knows neither its neighbours, nor a file format, nor a target.
 ///
@@ -87,6 +95,14 @@ ops! {
     Conv2d,
     /// Depthwise convolution.
     DepthwiseConv2d,
+    /// Fully connected layer.
+    FullyConnected,
+    /// Pooling.
+    Pool2d,
+    /// Mean over axes.
+    Mean,
+    /// Softmax over the last axis.
+    Softmax,
 }
 
 impl Operation for Op {

@@ -15,7 +15,11 @@ pub mod copy;
 pub mod depthwise_conv2d;
 pub mod dequantise;
 pub mod fill;
+pub mod fully_connected;
+pub mod mean;
+pub mod pool2d;
 pub mod quantise;
+pub mod softmax;
 pub mod unary;
 
 pub use kernel::{Fault, Kernel, Need, OperandList, Overlap, Role, check};
@@ -27,7 +31,11 @@ pub use copy::{Copy, Walk};
 pub use depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dF32};
 pub use dequantise::Dequantise;
 pub use fill::Fill;
+pub use fully_connected::{FullyConnected, FullyConnectedF32};
+pub use mean::{Mean, MeanF32};
+pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
 pub use quantise::Quantise;
+pub use softmax::{Softmax, SoftmaxF32};
 pub use unary::{FloatUnary, Table, UnaryF32};
 
 /// Calls `$with!` with the table of all kernels: `opcode => Kernel`. Opcodes are never reused.
@@ -39,11 +47,21 @@ macro_rules! for_every_kernel {
             2 => Conv2dF32,
             3 => DepthwiseConv2d,
             4 => DepthwiseConv2dF32,
+            5 => FullyConnected,
+            6 => FullyConnectedF32,
             7 => AddI8,
             8 => MulI8,
             9 => BinaryF32,
+            10 => AveragePool,
+            11 => AveragePoolF32,
+            12 => MaxPool,
+            13 => MaxPoolF32,
             14 => Copy,
             15 => Fill,
+            16 => Mean,
+            17 => MeanF32,
+            18 => Softmax,
+            19 => SoftmaxF32,
             20 => Table,
             21 => UnaryF32,
             22 => Quantise,
