@@ -31,6 +31,8 @@ fn offset_and_axis(op: &mut Op) -> Option<(&mut i32, usize)> {
     match op {
         Op::Conv2d(op) => Some((&mut op.input_offset, 0)),
         Op::DepthwiseConv2d(op) => Some((&mut op.input_offset, 3)),
+        Op::FullyConnected(op) => Some((&mut op.input_offset, 0)),
+        _ => None,
     }
 }
 
