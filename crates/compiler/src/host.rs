@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::graph::{Graph, Node, TensorId};
 use crate::program::{Program, ProgramError};
+use crate::target::InstructionSet;
 
 /// Why a program does not run on the host.
 #[derive(Debug, Error)]
@@ -146,5 +147,5 @@ pub fn evaluate(graph: &Graph, node: &Node) -> Result<Vec<Vec<u8>>, HostError> {
     let (inputs, outputs) = (add(&node.inputs), add(&node.outputs));
     alone.outputs.clone_from(&outputs);
     alone.nodes.push(Node { inputs, outputs, ..node.clone() });
-    run(&Program::new(&alone)?, &[])
+    run(&Program::new(&alone, InstructionSet::Portable)?, &[])
 }

@@ -15,6 +15,7 @@ pub mod import;
 pub mod lower;
 pub mod ops;
 pub mod passes;
+pub mod pipeline;
 pub mod plan;
 pub mod program;
 pub mod target;

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
 use crate::ops::{Operation, quantised};
+use crate::target::InstructionSet;
 
 /// A node that no kernel computes.
 #[derive(Debug, Error, Clone, PartialEq)]
@@ -104,14 +105,14 @@ pub struct Lowered {
     pub constants: Vec<Vec<u8>>,
 }
 
-/// Lowers every node.
+/// Lowers every node to kernels that `isa` runs.
 ///
 /// # Errors
 /// [`LowerError`] names the first node that no kernel computes.
-pub fn lower(graph: &Graph) -> Result<Lowered, LowerError> {
+pub fn lower(graph: &Graph, isa: InstructionSet) -> Result<Lowered, LowerError> {
     let mut lowered = Lowered::default();
     for index in 0..graph.nodes.len() {
-        let mut site = Site { graph, index, lowered: &mut lowered };
+        let mut site = Site { graph, index, isa, lowered: &mut lowered };
         site.node().op.lower(&mut site)?;
     }
     Ok(lowered)
@@ -121,6 +122,7 @@ pub fn lower(graph: &Graph) -> Result<Lowered, LowerError> {
 pub struct Site<'a> {
     graph: &'a Graph,
     index: usize,
+    isa: InstructionSet,
     lowered: &'a mut Lowered,
 }
 
@@ -137,6 +139,11 @@ impl<'a> Site<'a> {
     /// Output tensor `index` of the node.
     pub fn output(&self, index: usize) -> &'a Tensor {
         &self.graph[self.node().outputs[index]]
+    }
+
+    /// The instruction set that the kernels are for.
+    pub fn isa(&self) -> InstructionSet {
+        self.isa
     }
 
     /// Number of inputs of the node.

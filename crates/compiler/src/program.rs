@@ -16,6 +16,7 @@ use crate::graph::{DType, Graph, Quantisation, Shape, Tensor, TensorId};
 use crate::lower::{AnyKernel, LowerError, Lowered, LoweredStep, Value, lower};
 use crate::ops::Operation;
 use crate::plan::{Overlap, OverlapRule, Plan, PlanError, Request, StepUse};
+use crate::target::InstructionSet;
 
 /// An ordered list of kernels with their memory.
 #[derive(Debug)]
@@ -100,12 +101,12 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// Lowers `graph`, plans its memory and joins both.
+    /// Lowers `graph` to the kernels of `isa`, plans its memory and joins both.
     ///
     /// # Errors
     /// Where a node has no kernel or a size is out of range.
-    pub fn new(graph: &Graph) -> Result<Self, ProgramError> {
-        let lowered = lower(graph)?;
+    pub fn new(graph: &Graph, isa: InstructionSet) -> Result<Self, ProgramError> {
+        let lowered = lower(graph, isa)?;
         let roots = roots(graph);
         let (request, nodes) = request(graph, &lowered, &roots);
         let plan = Plan::new(&request)?;
@@ -434,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_packed_program_runs_on_the_host() {
-        let program = Program::new(&tiny()).expect("a program");
+        let program = Program::new(&tiny(), InstructionSet::Portable).expect("a program");
         let outputs = crate::host::run(&program, &[bytes_of([10i8, 1, -50, 100])]).expect("a run");
         assert_eq!(outputs, [bytes_of([34i8, -128])]);
         assert_eq!((program.steps[0].macs, program.arena_bytes), (4, 32));
@@ -442,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_damaged_program_is_refused() {
-        let mut packed = Program::new(&tiny()).expect("a program").pack();
+        let mut packed = Program::new(&tiny(), InstructionSet::Portable).expect("a program").pack();
         let last = packed.len() - 1;
         packed[last] ^= 1;
         let mut host = crate::host::Host::of_packed(&packed, 64);

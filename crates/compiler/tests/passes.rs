@@ -103,7 +103,7 @@ fn same_bytes(before: &Graph, after: &Graph) -> Result<(), String> {
     let program = |graph: &Graph| {
         let mut graph = graph.clone();
         let _ = passes::fold_zero_points(&mut graph);
-        Program::new(&graph).map_err(|error| error.to_string())
+        Program::new(&graph, rasbora_compiler::target::InstructionSet::Portable).map_err(|error| error.to_string())
     };
     let (before_program, after_program) = (program(before)?, program(after)?);
     for seed in 1..=5 {

@@ -1,0 +1,47 @@
+//! Every model of the corpus by the interpreter on the host: the bytes of TFLM or LiteRT, or a refusal.
+
+use conformance::{case, compare, compile, corpus, models};
+use rasbora_compiler::host::{Host, fill_inputs, outputs};
+use rasbora_compiler::target::InstructionSet;
+
+/// Models whose ops and dtypes are supported. A change is a promise kept or broken: change it knowingly.
+const SUPPORTED: usize = 120;
+
+#[test]
+fn every_supported_model_gives_the_golden_bytes() {
+    let Some(corpus) = corpus() else { return };
+    let (mut passed, mut failed, mut refused) = (0, Vec::new(), 0);
+    for name in models(&corpus) {
+        let model = std::fs::read(corpus.join("tflite").join(format!("{name}.tflite"))).expect("a readable model");
+        match compile(&model, InstructionSet::Portable) {
+            Err(reason) => {
+                refused += 1;
+                println!("refused  {name}: {}", reason.lines().next().unwrap_or_default());
+            }
+            Ok(program) => match run(&corpus, &name, &program) {
+                Ok(calls) => {
+                    passed += 1;
+                    println!("passed   {name} ({calls} calls)");
+                }
+                Err(reason) => failed.push(format!("{name}: {reason}")),
+            },
+        }
+    }
+    println!("{passed} passed, {refused} refused, {} failed", failed.len());
+    assert!(failed.is_empty(), "failed:\n{}", failed.join("\n"));
+    assert_eq!(passed, SUPPORTED);
+}
+
+fn run(corpus: &std::path::Path, name: &str, program: &rasbora_compiler::program::Program) -> Result<usize, String> {
+    let case = case(corpus, name);
+    let mut host = Host::new(program);
+    let mut interpreter = host.start().map_err(|error| error.to_string())?;
+    for (number, call) in case.calls.iter().enumerate() {
+        fill_inputs(&mut interpreter, &call.inputs).map_err(|error| format!("call {number}: {error}"))?;
+        interpreter.run();
+        compare(&program.outputs, &call.outputs, &outputs(&interpreter))
+            .map_err(|error| format!("call {number}: {error}"))?;
+    }
+    assert!(!case.calls.is_empty(), "{name} has no golden calls");
+    Ok(case.calls.len())
+}
