@@ -3,30 +3,50 @@
 //! To add one: a file with a struct that implements [`Operation`], a row in the table below, and a row in the table of
 //! each importer.
 
+mod axes;
+mod binary;
+mod concatenation;
 mod conv2d;
 mod depthwise_conv2d;
+mod dequantise;
 mod fully_connected;
 mod mean;
+mod movement;
+mod pad;
 mod pool2d;
+mod quantise;
 pub mod quantised;
+mod reshape;
 mod sliding;
 mod softmax;
+mod strided_slice;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transpose;
+mod unary;
 
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Shape, Tensor};
 use crate::lower::{LowerError, Site};
 
+pub use binary::{Binary, BinaryFunction};
+pub use concatenation::Concatenation;
 pub use conv2d::Conv2d;
 pub use depthwise_conv2d::DepthwiseConv2d;
+pub use dequantise::Dequantise;
 pub use fully_connected::FullyConnected;
 pub use mean::Mean;
+pub use pad::Pad;
 pub use pool2d::{Pool2d, PoolFunction};
+pub use quantise::Quantise;
 pub use quantised::{Activation, quantise_multiplier};
+pub use reshape::Reshape;
 pub use sliding::Sliding;
 pub use softmax::Softmax;
+pub use strided_slice::StridedSlice;
+pub use transpose::Transpose;
+pub use unary::{Unary, UnaryFunction};
 
 /// What every op knows of itself. It knows neither its neighbours, nor a file format, nor a target.
 ///
@@ -103,6 +123,24 @@ ops! {
     Mean,
     /// Softmax over the last axis.
     Softmax,
+    /// Sum, difference or product of two tensors.
+    Binary,
+    /// A function of one element.
+    Unary,
+    /// Floats or 8 bits to 8 bits.
+    Quantise,
+    /// 8 bits to floats.
+    Dequantise,
+    /// Elements of one value around a tensor.
+    Pad,
+    /// Tensors one after the other.
+    Concatenation,
+    /// Axes in another order.
+    Transpose,
+    /// Every so-many-th element.
+    StridedSlice,
+    /// The same elements under another shape.
+    Reshape,
 }
 
 impl Operation for Op {
