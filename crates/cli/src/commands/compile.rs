@@ -1,0 +1,290 @@
+//! `rasbora compile`: models become a Rust crate or packed programs, in a folder that is written whole or not at all.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use rasbora_compiler::emit::Files;
+use rasbora_compiler::emit::rust::{self, EmitError, module_name};
+use rasbora_compiler::program::Program;
+use rasbora_compiler::target::InstructionSet;
+use serde::{Deserialize, Serialize};
+
+use super::{STATIC, Sources};
+use crate::budget::{self, Budget, Fit};
+use crate::failure::Failure;
+use crate::files;
+use crate::model::{ModelFile, Named, isa_of};
+use crate::output::{Answer, SCHEMA};
+use crate::screen::{self, Align, BOLD, Cell, DIM, Table, bytes, styled};
+
+/// The command's name.
+pub const NAME: &str = "compile";
+
+/// The file by which an output folder is known as ours.
+const RECORD: &str = "rasbora.json";
+
+/// What `cargo build` leaves in an emitted crate: it stays when the crate is written anew.
+const KEPT: [&str; 2] = ["target", "Cargo.lock"];
+
+/// Arguments of `rasbora compile`.
+#[derive(Debug, clap::Args)]
+pub struct Compile {
+    /// .tflite files; NAME is the module's or file's name, the model file's own where it is left out
+    #[arg(required = true, value_name = "[NAME=]MODEL")]
+    models: Vec<String>,
+    /// What to write
+    #[arg(long)]
+    emit: Emit,
+    /// The target whose kernels it runs and whose memories it must fit
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    #[command(flatten)]
+    budget: Budget,
+    /// The folder to write
+    #[arg(short, long = "output", value_name = "DIR")]
+    output: PathBuf,
+    /// Replace the folder whatever it holds
+    #[arg(long)]
+    force: bool,
+}
+
+/// What is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Emit {
+    /// A no_std crate with a module for each model and one copy of the kernels
+    Rust,
+    /// A file for each model, run by the interpreter of rasbora-device
+    Packed,
+}
+
+/// A model with the name that its module or file gets.
+struct Entry {
+    name: String,
+    file: ModelFile,
+    program: Program,
+}
+
+#[derive(Serialize)]
+struct Body {
+    emit: Emit,
+    directory: String,
+    models: Vec<ModelBody>,
+    files: Vec<String>,
+    targets: Vec<Fit>,
+    sources: Sources,
+}
+
+#[derive(Serialize)]
+struct ModelBody {
+    name: String,
+    #[serde(flatten)]
+    file: Named,
+    arena_bytes: u64,
+    constants_bytes: u64,
+}
+
+/// What an output folder says of itself.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    schema: u32,
+    made_by: String,
+    /// Name and SHA-256 of each model.
+    models: BTreeMap<String, String>,
+    /// Every file, this one apart.
+    files: Vec<String>,
+}
+
+impl Compile {
+    /// Does it.
+    pub fn run(&self) -> Result<Answer, Failure> {
+        let target = self.target.as_deref().map(budget::target).transpose()?;
+        self.check_folder()?;
+        let isa = isa_of(target);
+        let entries = self.entries(isa)?;
+        let fits: Vec<Fit> = entries.iter().map(|entry| budget::fit(&entry.program, target, &self.budget)).collect();
+        over_budget(&entries, &fits)?;
+        let mut files = emitted(self.emit, &entries, isa)?;
+        files.sort();
+        let names: Vec<String> = files.iter().map(|(name, _)| name.display().to_string()).collect();
+        let models: Vec<ModelBody> = entries.iter().map(ModelBody::from).collect();
+        files.push((RECORD.into(), record(&models, names.clone())?));
+        files::replace_folder(&self.output, &files, &KEPT)?;
+        let known = target.is_some() || self.budget.flash.is_some() || self.budget.ram.is_some();
+        let mut sources: Sources =
+            ["models.arena_bytes", "models.constants_bytes"].map(|figure| (figure, STATIC.to_owned())).into();
+        sources.extend(budget::sources().into_iter().filter(|_| known));
+        let body = Body {
+            emit: self.emit,
+            directory: self.output.display().to_string(),
+            models,
+            files: names,
+            targets: if known { fits } else { Vec::new() },
+            sources,
+        };
+        Ok(Answer::new(NAME, text(&body), &body))
+    }
+
+    /// Whether the output folder may be replaced.
+    fn check_folder(&self) -> Result<(), Failure> {
+        let shown = self.output.display();
+        let Ok(metadata) = fs::metadata(&self.output) else { return Ok(()) };
+        if !metadata.is_dir() {
+            return Err(Failure::failed("unwritable", format!("'{shown}' is a file, but a folder is to be written")));
+        }
+        let place = fs::canonicalize(&self.output).map_err(|error| Failure::unwritable(&self.output, &error))?;
+        if std::env::current_dir().is_ok_and(|current| current.starts_with(&place)) {
+            return Err(Failure::usage(format!("'{shown}' holds the current folder, which cannot be replaced"))
+                .help("name a folder inside it: -o model"));
+        }
+        let found = entries_below(&place, &place).map_err(|error| Failure::unreadable(&self.output, &error))?;
+        let own: Vec<String> = match fs::read(place.join(RECORD)).map(|bytes| serde_json::from_slice::<Record>(&bytes))
+        {
+            Ok(Ok(record)) => record.files.into_iter().chain([RECORD.into()]).collect(),
+            _ => Vec::new(),
+        };
+        match found.iter().find(|name| !own.contains(name)) {
+            Some(foreign) if !self.force => {
+                Err(Failure::failed("not_empty", format!("'{shown}' holds '{foreign}', which rasbora did not write"))
+                    .help("name another folder, or add --force to have it replaced with all that is in it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn entries(&self, isa: InstructionSet) -> Result<Vec<Entry>, Failure> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for argument in &self.models {
+            let (name, path) = match argument.split_once('=').filter(|_| !Path::new(argument).exists()) {
+                Some((name, path)) => (Some(name.to_owned()), path),
+                None => (None, argument.as_str()),
+            };
+            let file = ModelFile::read(Path::new(path))?;
+            let name = name.unwrap_or_else(|| module_name(&file.stem()));
+            if module_name(&name) != name {
+                return Err(not_emitted(&EmitError::Name(name)));
+            }
+            if entries.iter().any(|other| other.name == name) {
+                return Err(not_emitted(&EmitError::Twice(name)));
+            }
+            let program = file.program(isa)?;
+            entries.push(Entry { name, file, program });
+        }
+        Ok(entries)
+    }
+}
+
+impl From<&Entry> for ModelBody {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            name: entry.name.clone(),
+            file: entry.file.named(),
+            arena_bytes: entry.program.arena_bytes as u64,
+            constants_bytes: entry.program.constants_bytes() as u64,
+        }
+    }
+}
+
+/// The files below a folder, but for what is kept.
+fn entries_below(folder: &Path, top: &Path) -> std::io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if folder == top && KEPT.iter().any(|kept| entry.file_name() == *kept) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            found.extend(entries_below(&path, top)?);
+        } else {
+            found.push(path.strip_prefix(top).unwrap_or(&path).display().to_string());
+        }
+    }
+    Ok(found)
+}
+
+fn emitted(emit: Emit, entries: &[Entry], isa: InstructionSet) -> Result<Files, Failure> {
+    match emit {
+        Emit::Rust => {
+            let named: Vec<rust::Named<'_>> = (entries.iter())
+                .map(|Entry { name, program, .. }| rust::Named { name, program, isa: isa.type_name() })
+                .collect();
+            rust::emit(&named).map_err(|error| not_emitted(&error))
+        }
+        Emit::Packed => {
+            let packed = |entry: &Entry| (PathBuf::from(format!("{}.rasbora", entry.name)), entry.program.pack());
+            Ok(entries.iter().map(packed).collect())
+        }
+    }
+}
+
+fn not_emitted(error: &EmitError) -> Failure {
+    Failure::usage(error.to_string()).help("rasbora compile NAME=FILE names the module yourself")
+}
+
+fn over_budget(entries: &[Entry], fits: &[Fit]) -> Result<(), Failure> {
+    let mut reasons = Vec::new();
+    for (entry, fit) in entries.iter().zip(fits) {
+        reasons.extend(fit.reasons.iter().map(|reason| format!("\n  {} on {}: {reason}", entry.name, fit.name)));
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::no("over_budget", format!("nothing was written, for it does not fit:{}", reasons.concat()))
+        .help("rasbora check tells how the figures come about"))
+}
+
+fn record(models: &[ModelBody], files: Vec<String>) -> Result<Vec<u8>, Failure> {
+    let record = Record {
+        schema: SCHEMA,
+        made_by: format!("rasbora {}", env!("CARGO_PKG_VERSION")),
+        models: models.iter().map(|model| (model.name.clone(), model.file.sha256.clone())).collect(),
+        files,
+    };
+    let mut text =
+        serde_json::to_vec_pretty(&record).map_err(|error| Failure::failed("not_emitted", error.to_string()))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn text(body: &Body) -> String {
+    let what = match body.emit {
+        Emit::Rust => "Rust crate",
+        Emit::Packed => "packed programs",
+    };
+    let mut text = format!("{} in {}\n\n", styled(what, BOLD), body.directory);
+    let mut table = Table::titled(&[
+        (if body.emit == Emit::Rust { "module" } else { "file" }, Align::Left),
+        ("arena", Align::Right),
+        ("constants", Align::Right),
+        ("from", Align::Left),
+    ]);
+    for model in &body.models {
+        let name = match body.emit {
+            Emit::Rust => format!("{}::{}", rust::PACKAGE, model.name),
+            Emit::Packed => format!("{}.rasbora", model.name),
+        };
+        let from = Cell::new(model.file.file.as_str(), DIM);
+        table.row([name.into(), bytes(model.arena_bytes).into(), bytes(model.constants_bytes).into(), from]);
+    }
+    text += &table.render();
+    for fit in &body.targets {
+        let of =
+            |available: Option<u64>| available.map_or_else(String::new, |size| format!(" of {}", screen::memory(size)));
+        let _ = writeln!(
+            text,
+            "  fits {}: flash {}{}, RAM {}{} {}",
+            fit.name,
+            bytes(fit.flash_bytes),
+            of(fit.flash_available_bytes),
+            bytes(fit.ram_bytes),
+            of(fit.ram_available_bytes),
+            styled("(modelled: upper estimates of code and stack)", DIM)
+        );
+    }
+    let _ = writeln!(text, "\n  {}", styled("arena and constants: static", DIM));
+    text
+}

@@ -1,0 +1,102 @@
+//! A model's file: read once, named in every answer.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rasbora_compiler::import::{ImportError, Imported, tflite};
+use rasbora_compiler::pipeline::compile;
+use rasbora_compiler::program::Program;
+use rasbora_compiler::target::{InstructionSet, Target};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Failure, not_imported};
+
+/// Largest file that is read; a FlatBuffer's offsets end there.
+const MAX_BYTES: u64 = 1 << 31;
+
+/// The instruction set of a target, or this machine's own.
+pub fn isa_of(target: Option<&Target>) -> InstructionSet {
+    target.map_or(InstructionSet::Portable, |target| target.isa)
+}
+
+/// A model's file in memory.
+pub struct ModelFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// A model's file in answers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Named {
+    /// The file, as the user named it.
+    pub file: String,
+    /// SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+}
+
+impl ModelFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let bytes = content(path).map_err(|error| Failure::unreadable(path, &error))?;
+        Ok(Self { path: path.to_path_buf(), bytes })
+    }
+
+    /// The file as answers name it.
+    pub fn named(&self) -> Named {
+        let hash = Sha256::digest(&self.bytes);
+        let sha256 = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Named { file: self.path.display().to_string(), sha256 }
+    }
+
+    /// Length of the file.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The name of the file without folder and ending.
+    pub fn stem(&self) -> String {
+        self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// What the file means, or all the reasons why it is refused.
+    ///
+    /// # Errors
+    /// Where it is broken or not supported.
+    pub fn imported(&self) -> Result<Imported, ImportError> {
+        tflite::read(&self.bytes)
+    }
+
+    /// What the file means.
+    ///
+    /// # Errors
+    /// Where it is broken or not supported.
+    pub fn import(&self) -> Result<Imported, Failure> {
+        self.imported().map_err(|error| not_imported(&self.path, error))
+    }
+
+    /// The file's program for an instruction set.
+    ///
+    /// # Errors
+    /// Where it is broken or not supported.
+    pub fn program(&self, isa: InstructionSet) -> Result<Program, Failure> {
+        Ok(compile(self.import()?.graph, isa)?.program)
+    }
+}
+
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::other("it is a folder"));
+    }
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("it is larger than 2 GiB, the limit of the format"));
+    }
+    Ok(bytes)
+}
