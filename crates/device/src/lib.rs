@@ -1,13 +1,13 @@
 //! Everything of Rasbora that runs on the chip: kernels, the packed format and its interpreter.
 //!
 //! Layers, from the bottom: [`arithmetic`] is TFLite's fixed-point arithmetic to the bit; [`memory`] turns operands
-//! (space, offset, bytes) into views that can neither leave their memory nor panic; [`params`] makes structs of
+//! (space, offset, bytes) into views that can neither leave their memory nor panic; [`mod@params`] makes structs of
 //! parameters that encode, decode and print themselves; [`isa`] is the list of primitives that an instruction set
 //! speeds up; [`ops`] holds one file an op: its parameters and its kernel; [`program`] is the packed format, checked
 //! once; [`interpreter`] runs it. Emitted Rust calls [`ops`] directly and implements [`network::Network`].
 //!
 //! `no_std`, no allocation, and nothing panics: a kernel reads and writes through views whose misuse reads zero and
-//! writes nowhere, and [`program::Program::new`] refuses what is inconsistent before anything runs.
+//! writes nowhere, and [`interpreter::Interpreter::new`] refuses what is inconsistent before anything runs.
 #![no_std]
 
 #[cfg(test)]

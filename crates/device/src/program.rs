@@ -1,6 +1,6 @@
 //! The packed format: a program as bytes that lie in flash and are run in place.
 //!
-//! All numbers are little-endian. [`Program::new`] checks everything once (sizes, hash, every step's parameters and
+//! All numbers are little-endian. [`Interpreter::new`](crate::interpreter::Interpreter::new) checks everything once (sizes, hash, every step's parameters and
 //! operands); after it nothing can fail.
 //!
 //! | bytes | what |

@@ -47,9 +47,9 @@ crate::params! {
     }
 }
 
-/// Whether `groups` divides `outputs`, and products stay in range.
+/// Whether there are channels, `groups` divides `outputs`, and products stay in range.
 fn channels_valid(inputs: u32, outputs: u32, groups: u32) -> bool {
-    groups > 0 && outputs.checked_rem(groups) == Some(0) && product(&[inputs, groups]) <= 1 << 24 && outputs <= 1 << 24
+    inputs > 0 && outputs > 0 && groups > 0 && outputs.checked_rem(groups) == Some(0) && product(&[inputs, groups]) <= 1 << 24 && outputs <= 1 << 24
 }
 
 /// One output cell's place in the input.
@@ -93,9 +93,7 @@ impl Conv2d {
                 weights.get(start..start + len).unwrap_or(&[])
             })
         };
-        let padding = |rows: [&[i8]; N]| {
-            rows.map(|row| row.iter().fold(0, |sum: i32, &w| sum + i32::from(w)) * i32::from(self.padding_value))
-        };
+        let padding = |rows: [&[i8]; N]| rows.map(|row| padding_sum(row, self.padding_value));
         for tap_y in 0..w.kernel[0] {
             let row_start = tap_y as usize * tap_row_len;
             if !cell.y.1.contains(&tap_y) {
@@ -135,6 +133,7 @@ impl Kernel for Conv2d {
 
     fn valid(&self) -> bool {
         self.window.valid()
+            && self.window.output_cells() > 0
             && channels_valid(self.inputs, self.outputs, self.groups)
             && self.requantise.valid()
             && (self.multipliers == self.outputs || self.multipliers == 1)
@@ -193,6 +192,13 @@ impl Kernel for Conv2d {
     }
 }
 
+/// What taps outside the image add. Not inlined: it runs for the cells of the border alone, and would stand eight times in
+/// the kernel.
+#[inline(never)]
+fn padding_sum(weights: &[i8], padding_value: i8) -> i32 {
+    weights.iter().fold(0, |sum: i32, &w| sum.wrapping_add(w.into())).wrapping_mul(padding_value.into())
+}
+
 /// Multiplier of channel `o`: its own, or the only one.
 #[inline(always)]
 pub(crate) fn per_channel(multipliers: &[Multiplier], o: usize) -> Multiplier {
@@ -204,7 +210,7 @@ impl Kernel for Conv2dF32 {
     type Operands = [Operand; 4];
 
     fn valid(&self) -> bool {
-        self.window.valid() && channels_valid(self.inputs, self.outputs, self.groups)
+        self.window.valid() && self.window.output_cells() > 0 && channels_valid(self.inputs, self.outputs, self.groups)
     }
 
     fn rows(&self) -> u32 {
