@@ -4,6 +4,7 @@ use super::{Op, Operation};
 use crate::graph::{DType, Graph, Node, Quantisation, Tensor};
 use crate::host;
 use crate::program::Program;
+use crate::target::InstructionSet;
 
 /// A computed int8 tensor with scale 0.5 and zero point 3.
 pub fn tensor(shape: &[usize]) -> Tensor {
@@ -43,7 +44,7 @@ pub fn evaluate_tensors(op: impl Into<Op>, inputs: &[&Tensor], output: &Tensor) 
     let (name, inputs_of_node, output) = ("node".into(), graph.inputs.clone(), graph.add(output.clone()));
     graph.outputs.push(output);
     graph.nodes.push(Node { name, op, inputs: inputs_of_node, outputs: vec![output], sources: vec![], model_macs: 0 });
-    let program = Program::new(&graph).expect("a program");
+    let program = Program::new(&graph, InstructionSet::Portable).expect("a program");
     let bytes: Vec<Vec<u8>> =
         inputs.iter().map(|input| input.constant.as_deref().expect("a constant").to_vec()).collect();
     host::run(&program, &bytes).expect("a run").remove(0)
