@@ -51,21 +51,41 @@ pub struct Unsupported {
     pub reason: String,
 }
 
-impl fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Unsupported {
+    /// What is refused, without the reason.
+    fn subject(&self) -> String {
         let (read, written) = self.dtypes.split_at(self.inputs.min(self.dtypes.len()));
-        let Self { node, index, op, version, reason, .. } = self;
-        write!(f, "{op} version {version} '{node}' (operator {index}, {} → {})", read.join(", "), written.join(", "))?;
-        write!(f, " {reason}")
+        let Self { node, index, op, version, .. } = self;
+        match op.as_str() {
+            "INPUT" | "OUTPUT" => format!("{op} '{node}' (number {index}, {})", self.dtypes.join(", ")),
+            _ => format!(
+                "{op} version {version} '{node}' (operator {index}, {} → {})",
+                read.join(", "),
+                written.join(", ")
+            ),
+        }
     }
 }
 
-/// The reasons, one a line.
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.subject(), self.reason)
+    }
+}
+
+/// The operators, one a line, and the reason below those that share it.
 struct Listed<'a>(&'a [Unsupported]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
+        let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+        for one in self.0 {
+            match groups.iter_mut().find(|(reason, _)| *reason == one.reason) {
+                Some((_, subjects)) => subjects.push(one.subject()),
+                None => groups.push((&one.reason, vec![one.subject()])),
+            }
+        }
+        groups.iter().try_for_each(|(reason, subjects)| write!(f, "\n  {}\n    {reason}", subjects.join("\n  ")))
     }
 }
 

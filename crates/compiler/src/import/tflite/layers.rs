@@ -3,7 +3,7 @@
 use super::schema::tflite::BuiltinOptionsRef;
 use super::site::{Refusal, Site, unsupported};
 use crate::graph::{DType, TensorId};
-use crate::ops::{Activation, Conv2d, DepthwiseConv2d, Sliding};
+use crate::ops::{Activation, Conv2d, DepthwiseConv2d, FullyConnected, Pool2d, PoolFunction, Sliding};
 
 /// The fused activation that the schema numbers `code`.
 pub(super) fn activation(code: i8) -> Result<Activation, Refusal> {
@@ -57,14 +57,12 @@ fn weights_and_bias(site: &mut Site<'_, '_>, axis: usize) -> Result<[TensorId; 2
     if tensor.constant.is_none() {
         return unsupported(format!("has computed weights '{}'; constant ones are supported", tensor.name));
     }
-    if let Some(quantisation) = &tensor.quantisation {
-        if quantisation.scales.len() > 1 && quantisation.axis != axis {
-            let reason = format!(
-                "has weights '{}' quantised along axis {}, but axis {axis} is supported",
-                tensor.name, quantisation.axis
-            );
-            return unsupported(reason);
-        }
+    if let Some(quantisation) = &tensor.quantisation
+        && quantisation.scales.len() > 1
+        && quantisation.axis != axis
+    {
+        let (name, found) = (&tensor.name, quantisation.axis);
+        return unsupported(format!("has weights '{name}' quantised along axis {found}; axis {axis} is supported"));
     }
     let (channels, dtype) = (tensor.shape.get(axis).copied().unwrap_or(0), tensor.dtype);
     let bias = match site.optional(2) {
@@ -123,4 +121,43 @@ pub(super) fn depthwise_conv_2d(site: &mut Site<'_, '_>) -> Result<(), Refusal> 
     let activation = activation(options.fused_activation_function()?)?;
     let op = DepthwiseConv2d { sliding, activation, input_offset: -zero_point, padding_value: zero_point };
     site.node(op, vec![input, weights, bias])
+}
+
+/// `FULLY_CONNECTED`: weights `[o, i]`.
+pub(super) fn fully_connected(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
+    let Some(BuiltinOptionsRef::FullyConnected(options)) = site.options()? else { return site.without_options() };
+    if options.weights_format()? != 0 {
+        return unsupported("has weights in a shuffled format; only the default one is supported");
+    }
+    let input = site.input(0)?;
+    let [weights, bias] = weights_and_bias(site, 0)?;
+    let op = FullyConnected {
+        activation: activation(options.fused_activation_function()?)?,
+        input_offset: -zero_point(site, input),
+        keep_num_dims: options.keep_num_dims()?,
+    };
+    site.node(op, vec![input, weights, bias])
+}
+
+/// `AVERAGE_POOL_2D`.
+pub(super) fn average_pool_2d(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
+    pool_2d(site, PoolFunction::Average)
+}
+
+/// `MAX_POOL_2D`.
+pub(super) fn max_pool_2d(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
+    pool_2d(site, PoolFunction::Max)
+}
+
+fn pool_2d(site: &mut Site<'_, '_>, function: PoolFunction) -> Result<(), Refusal> {
+    let Some(BuiltinOptionsRef::Pool2D(options)) = site.options()? else { return site.without_options() };
+    let input = site.input(0)?;
+    let kernel = [
+        positive(site, "window height", options.filter_height()?)?,
+        positive(site, "window width", options.filter_width()?)?,
+    ];
+    let stride = [options.stride_h()?, options.stride_w()?];
+    let sliding = sliding(site, input, kernel, stride, [1, 1], options.padding()?)?;
+    let activation = activation(options.fused_activation_function()?)?;
+    site.node(Pool2d { function, kernel, sliding, activation }, vec![input])
 }

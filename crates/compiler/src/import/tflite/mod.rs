@@ -1,26 +1,32 @@
 //! TensorFlow Lite's .tflite files: FlatBuffers of schema version 3.
 //!
 //! The readers of the format are generated at build time by planus from `schema.fbs`, which holds just the fields that
-//! are read. [`operators`] is the table of what is supported. Nothing that a file says makes the importer panic, hang,
-//! or use much more memory than the file has bytes.
+//! are read. `operators.rs` holds the table of what is supported. Nothing that a file says makes the importer panic or
+//! hang, or use more memory than a fixed multiple of the file's size.
 
 mod budget;
+mod elementwise;
 mod layers;
+mod movement;
 mod names;
 mod operators;
 mod site;
 mod source;
 
 /// What planus makes of `schema.fbs`.
-#[allow(missing_docs, dead_code, unused_imports, clippy::all, rustdoc::all)]
+#[allow(missing_docs, dead_code, unused_imports, clippy::all, clippy::undocumented_unsafe_blocks, rustdoc::all)]
 mod schema {
     include!(concat!(env!("OUT_DIR"), "/tflite.rs"));
 }
+
+use std::collections::HashSet;
 
 use budget::Budget;
 use operators::{Row, row, supported};
 use site::{Importer, Refusal, Site};
 use source::{Source, SourceOperator, SourceTensor};
+
+use crate::graph::{Graph, TensorId};
 
 pub use super::{File, FileOperator, FileTensor, ImportError, Imported, Unsupported};
 
@@ -58,7 +64,7 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
     }
     match broken {
         Some(error) => Err(error),
-        None => Ok(Imported { file: source.file(importer.parameters), graph: importer.graph }),
+        None => Ok(Imported { file: source.file(parameters(&importer.graph)), graph: importer.graph }),
     }
 }
 
@@ -79,7 +85,6 @@ fn import_ports(
     let ports = if op == "INPUT" { &source.inputs } else { &source.outputs };
     for (index, &port) in ports.iter().enumerate() {
         let refusal = match importer.tensor(port) {
-            Ok(id) if importer.graph[id].constant.is_some() => Refusal::Unsupported("is constant".to_owned()),
             Ok(id) => {
                 if op == "INPUT" {
                     importer.graph.inputs.push(id)
@@ -100,11 +105,18 @@ fn import_ports(
                 version: 1,
                 dtypes: vec![tensor.element.name()],
                 inputs: usize::from(op == "OUTPUT"),
-                reason: format!("{reason}; network inputs and outputs are computed int8, uint8, int32 or float32"),
+                reason: format!("{reason}; supported are int8, uint8, int32 and float32"),
             }),
         }
     }
     Ok(())
+}
+
+/// Elements of the file's constants that nodes read.
+fn parameters(graph: &Graph) -> u64 {
+    let read: HashSet<TensorId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
+    let constants = read.into_iter().map(|id| &graph[id]).filter(|tensor| tensor.constant.is_some());
+    constants.filter(|tensor| tensor.source.is_some()).map(|tensor| tensor.elements() as u64).sum()
 }
 
 impl SourceOperator<'_> {

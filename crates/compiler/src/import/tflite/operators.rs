@@ -2,8 +2,8 @@
 //!
 //! To add one: a row, and a function that reads the operator's options and makes nodes of it.
 
-use super::layers;
 use super::site::Import;
+use super::{elementwise, layers, movement};
 
 /// One operator of the format.
 pub(super) struct Row {
@@ -16,6 +16,8 @@ pub(super) struct Row {
 }
 
 const WEIGHTED: &str = "int8 with int8 weights and int32 bias, or float32 throughout";
+const REAL: &str = "int8 or float32";
+const ANY: &str = "int8, uint8, int32 or float32";
 
 macro_rules! table {
     ($($op:literal $import:path, $types:expr;)*) => {
@@ -26,6 +28,29 @@ macro_rules! table {
 const TABLE: &[Row] = table! {
     "CONV_2D" layers::conv_2d, WEIGHTED;
     "DEPTHWISE_CONV_2D" layers::depthwise_conv_2d, WEIGHTED;
+    "FULLY_CONNECTED" layers::fully_connected, WEIGHTED;
+    "AVERAGE_POOL_2D" layers::average_pool_2d, REAL;
+    "MAX_POOL_2D" layers::max_pool_2d, REAL;
+    "MEAN" elementwise::mean, REAL;
+    "SOFTMAX" elementwise::softmax, REAL;
+    "ADD" elementwise::add, REAL;
+    "SUB" elementwise::sub, REAL;
+    "MUL" elementwise::mul, REAL;
+    "LOGISTIC" elementwise::logistic, REAL;
+    "TANH" elementwise::tanh, REAL;
+    "RELU" elementwise::relu, REAL;
+    "RELU6" elementwise::relu6, REAL;
+    "RELU_N1_TO_1" elementwise::relu_n1_to_1, REAL;
+    "QUANTIZE" elementwise::quantize, "float32, int8 or uint8, and makes int8 or uint8";
+    "DEQUANTIZE" elementwise::dequantize, "int8, uint8 or constant float16, and makes float32";
+    "PAD" movement::pad, ANY;
+    "PADV2" movement::pad_v2, ANY;
+    "RESHAPE" movement::reshape, ANY;
+    "SQUEEZE" movement::squeeze, ANY;
+    "EXPAND_DIMS" movement::expand_dims, ANY;
+    "CONCATENATION" movement::concatenation, ANY;
+    "TRANSPOSE" movement::transpose, ANY;
+    "STRIDED_SLICE" movement::strided_slice, ANY;
 };
 
 /// The row of the operator `op`.

@@ -47,7 +47,6 @@ pub(super) type Import = fn(&mut Site<'_, '_>) -> Result<(), Refusal>;
 pub(super) struct Importer<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) graph: Graph,
-    pub(super) parameters: u64,
     budget: &'a Budget,
     /// The graph's tensor for each of the file's.
     ids: Vec<Option<TensorId>>,
@@ -92,7 +91,6 @@ impl<'a> Importer<'a> {
         Self {
             source,
             graph: Graph::default(),
-            parameters: 0,
             budget,
             ids: vec![None; source.tensors.len()],
             names: Names::default(),
@@ -146,9 +144,6 @@ impl<'a> Importer<'a> {
                 QuantisationError::Broken(error) => Refusal::File(error),
             })?,
         };
-        if constant.is_some() {
-            self.parameters += shape.iter().product::<usize>() as u64;
-        }
         let name = source.name.as_str();
         Ok(self.add(Tensor { name: name.to_owned(), shape, dtype, quantisation, constant, source: Some(index) }))
     }
@@ -325,7 +320,6 @@ impl<'a> Site<'_, 'a> {
         self.importer.budget.spend(count, 2 * size_of::<f32>())?;
         let id = self.importer.tensor(index)?;
         self.importer.graph[id].constant = Some(bytes_of(floats).into());
-        self.importer.parameters += count as u64;
         Ok(())
     }
 

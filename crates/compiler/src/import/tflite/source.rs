@@ -8,6 +8,7 @@ use planus::{ReadAsRoot, Vector};
 use super::super::ImportError;
 use super::budget::Budget;
 use super::names::{CUSTOM, ElementType, operator_name};
+use super::operators::row;
 use super::schema::tflite as schema;
 use crate::graph::verify::{MAX_BYTES, checked_bytes};
 use crate::graph::{DType, MAX_RANK, Quantisation, Shape};
@@ -272,7 +273,9 @@ impl Source<'_> {
             self.originate(&mut origins, input, Origin::Input)?;
         }
         for operator in &self.operators {
-            for &input in operator.inputs.iter().flatten() {
+            // What is refused anyway may have inputs of its own kind, as scratch memory.
+            let known = row(&operator.op).is_some();
+            for &input in operator.inputs.iter().flatten().filter(|_| known) {
                 let tensor = &self.tensors[input];
                 if origins[input] == Origin::Nowhere && !tensor.variable && !tensor.shape.contains(&0) {
                     let reason = format!(
@@ -357,8 +360,10 @@ impl<'a> SourceTensor<'a> {
             Some(points) if points.is_empty() => vec![0; count],
             Some(points) => return Err(broken(format!("has {count} scales, but {} zero points", points.len())).into()),
         };
+        // Biases have one axis, whatever the file says: it means that of the weights.
         let axis = match count {
             1 => 0,
+            _ if self.shape.len() == 1 => 0,
             _ => usize::try_from(parameters.quantized_dimension()?).unwrap_or(usize::MAX),
         };
         if count > 1 && self.shape.get(axis) != Some(&count) {

@@ -3,15 +3,25 @@
 use planus::Builder;
 
 use super::schema::tflite::{
-    BuiltinOptions, Conv2DOptions, Model, Operator, OperatorCode, QuantizationParameters, SubGraph, Tensor,
+    BuiltinOptions, Conv2DOptions, Model, Operator, OperatorCode, QuantizationParameters, StridedSliceOptions,
+    SubGraph, Tensor,
 };
 use super::*;
 use crate::graph::verify::verify;
+use crate::ops::{Op, Pad, StridedSlice};
 
 const INT8: i8 = 9;
 const INT16: i8 = 7;
+const INT32: i8 = 2;
+const FLOAT16: i8 = 1;
+const FLOAT32: i8 = 0;
 const CONV_2D: i32 = 3;
+const DEQUANTIZE: i32 = 6;
+const RESHAPE: i32 = 22;
 const CUSTOM: i32 = 32;
+const PAD: i32 = 34;
+const STRIDED_SLICE: i32 = 45;
+const PADV2: i32 = 60;
 
 fn tensor(name: &str, shape: &[i32], dtype: i8, buffer: u32, zero_point: i64) -> Tensor {
     Tensor {
@@ -123,7 +133,7 @@ fn a_convolution_is_imported() {
     let imported = read(&bytes(&convolution())).unwrap();
     verify(&imported.graph).unwrap();
     let [node] = imported.graph.nodes.as_slice() else { panic!("{:?}", imported.graph.nodes) };
-    let crate::ops::Op::Conv2d(op) = &node.op else { panic!("{:?}", node.op) };
+    let Op::Conv2d(op) = &node.op else { panic!("{:?}", node.op) };
     assert_eq!((op.input_offset, op.padding_value), (-7, 7));
     assert_eq!(op.sliding.padding, [[1, 1], [1, 1]]);
     assert_eq!((node.name.as_str(), node.sources.as_slice(), node.model_macs), ("y", [0].as_slice(), 12 * 3 * 18));
@@ -222,4 +232,128 @@ fn builder_list(builder: &mut Builder) -> planus::Offset<[i32]> {
 
 fn shared_operator(builder: &mut Builder, inputs: planus::Offset<[i32]>) -> planus::Offset<Operator> {
     Operator::builder().opcode_index(0).inputs(inputs).outputs_as_null().builtin_options_as_null().finish(builder)
+}
+
+/// A model of one operator: inputs with their buffers, then the output; buffer 1 and up hold `buffers`.
+fn single(
+    builtin_code: i32,
+    options: Option<BuiltinOptions>,
+    tensors: Vec<Tensor>,
+    buffers: &[&[u8]],
+) -> Result<Imported, ImportError> {
+    let output = tensors.len() as i32 - 1;
+    let computed = |place: &i32| tensors[*place as usize].buffer == 0;
+    let subgraph = SubGraph {
+        inputs: Some((0..output).filter(computed).collect()),
+        outputs: Some(vec![output]),
+        operators: Some(vec![Operator {
+            inputs: Some((0..output).collect()),
+            outputs: Some(vec![output]),
+            builtin_options: options,
+            ..Operator::default()
+        }]),
+        tensors: Some(tensors),
+    };
+    let model = Model {
+        version: 3,
+        operator_codes: Some(vec![OperatorCode { builtin_code, ..OperatorCode::default() }]),
+        subgraphs: Some(vec![subgraph]),
+        buffers: Some([b"".as_slice()].iter().chain(buffers).map(|bytes| buffer(bytes)).collect()),
+        ..Model::default()
+    };
+    read(&bytes(&model))
+}
+
+fn words(integers: &[i32]) -> Vec<u8> {
+    integers.iter().flat_map(|integer| integer.to_le_bytes()).collect()
+}
+
+fn integers(buffer: u32, count: i32) -> Tensor {
+    Tensor { quantization: None, ..tensor("integers", &[count], INT32, buffer, 0) }
+}
+
+/// The slices that `STRIDED_SLICE` makes of `[4, 5, 6]`, and the output's shape.
+fn slice(lists: [&[i32]; 3], options: StridedSliceOptions, output: &[i32]) -> Result<StridedSlice, ImportError> {
+    let count = lists[0].len() as i32;
+    let tensors = vec![
+        tensor("x", &[4, 5, 6], INT8, 0, 0),
+        integers(1, count),
+        integers(2, count),
+        integers(3, count),
+        tensor("y", output, INT8, 0, 0),
+    ];
+    let options = BuiltinOptions::StridedSlice(Box::new(options));
+    let [begin, end, stride] = lists.map(words);
+    let imported = single(STRIDED_SLICE, Some(options), tensors, &[&begin, &end, &stride])?;
+    verify(&imported.graph).unwrap();
+    match &imported.graph.nodes[0].op {
+        Op::StridedSlice(op) => Ok(op.clone()),
+        op => panic!("{op:?}"),
+    }
+}
+
+#[test]
+fn the_masks_of_slices_are_resolved() {
+    let plain = StridedSliceOptions::default;
+    // x[1:-1:2, ::-1] by a mask of begins and ends.
+    let reversed = StridedSliceOptions { begin_mask: 2, end_mask: 2, ..plain() };
+    let made = slice([&[1, 9], &[-1, 9], &[2, -1]], reversed, &[1, 5, 6]).unwrap();
+    assert_eq!(made, StridedSlice { begin: vec![1, 4, 0], stride: vec![2, -1, 1], size: vec![1, 5, 6] });
+    // x[-1, ..., 2:4] loses the first axis.
+    let ellipsis = StridedSliceOptions { ellipsis_mask: 2, shrink_axis_mask: 1, ..plain() };
+    let made = slice([&[-1, 0, 2], &[0, 0, 4], &[1, 1, 1]], ellipsis, &[5, 2]).unwrap();
+    assert_eq!(made, StridedSlice { begin: vec![3, 0, 2], stride: vec![1, 1, 1], size: vec![1, 5, 2] });
+    // x[newaxis, 1:1+2], the end counted from the begin.
+    let added = StridedSliceOptions { new_axis_mask: 1, offset: true, ..plain() };
+    let made = slice([&[0, 1], &[0, 2], &[1, 1]], added, &[1, 2, 5, 6]).unwrap();
+    assert_eq!(made, StridedSlice { begin: vec![1, 0, 0], stride: vec![1, 1, 1], size: vec![2, 5, 6] });
+}
+
+#[test]
+fn slices_that_make_no_sense_are_refused() {
+    let plain = StridedSliceOptions::default;
+    let refused = |lists, options| slice(lists, options, &[]).unwrap_err().to_string();
+    assert!(refused([&[0], &[1], &[0]], plain()).contains("stride 0"));
+    assert!(refused([&[2], &[2], &[1]], plain()).contains("no elements"));
+    assert!(refused([&[0; 4], &[1; 4], &[1; 4]], plain()).contains("slices 4 axes"));
+    let shrink = StridedSliceOptions { shrink_axis_mask: 1, ..plain() };
+    assert!(refused([&[7], &[8], &[1]], shrink).contains("index 7 of an axis of size 4"));
+}
+
+#[test]
+fn open_sizes_of_reshapes_are_filled_in() {
+    let reshape = |shape: &[i32]| {
+        let tensors =
+            vec![tensor("x", &[2, 6], INT8, 0, 0), integers(1, shape.len() as i32), tensor("y", &[], INT8, 0, 0)];
+        let imported = single(RESHAPE, None, tensors, &[&words(shape)])?;
+        Ok::<_, ImportError>(imported.graph[imported.graph.outputs[0]].shape.clone())
+    };
+    assert_eq!(reshape(&[3, -1]), Ok(vec![3, 4]));
+    assert_eq!(reshape(&[12]), Ok(vec![12]));
+    for wrong in [[-1, -1], [5, -1], [3, 5], [0, -1], [-2, -6], [i32::MAX, i32::MAX]] {
+        assert!(reshape(&wrong).is_err_and(|error| error.to_string().contains("makes shape")), "{wrong:?}");
+    }
+}
+
+#[test]
+fn float16_constants_become_floats_without_a_node() {
+    let half = Tensor { quantization: None, ..tensor("half", &[2], FLOAT16, 1, 0) };
+    let float = Tensor { quantization: None, ..tensor("float", &[2], FLOAT32, 0, 0) };
+    let imported = single(DEQUANTIZE, None, vec![half, float], &[&[0x00, 0x3C, 0x00, 0xC1]]).unwrap();
+    assert!(imported.graph.nodes.is_empty());
+    assert_eq!(imported.graph[imported.graph.outputs[0]].values::<f32>(), Some(vec![1.0, -2.5]));
+}
+
+#[test]
+fn padding_is_the_zero_point_or_the_given_value() {
+    let pad = |code, value: &[u8]| {
+        let mut tensors = vec![tensor("x", &[2], INT8, 0, 7), Tensor { shape: Some(vec![1, 2]), ..integers(1, 2) }];
+        tensors.extend((!value.is_empty()).then(|| tensor("value", &[], INT8, 2, 7)));
+        tensors.push(tensor("y", &[5], INT8, 0, 7));
+        let imported = single(code, None, tensors, &[&words(&[1, 2]), value]).unwrap();
+        let Op::Pad(op) = &imported.graph.nodes[0].op else { panic!("{:?}", imported.graph) };
+        op.clone()
+    };
+    assert_eq!(pad(PAD, &[]), Pad { padding: vec![[1, 2]], value: 7.0 });
+    assert_eq!(pad(PADV2, &[0xFD]), Pad { padding: vec![[1, 2]], value: -3.0 });
 }
