@@ -12,16 +12,9 @@ use rasbora_compiler::graph::verify::verify;
 use rasbora_compiler::graph::{DType, Graph};
 use rasbora_compiler::host;
 use rasbora_compiler::passes::{self, Changed};
+use rasbora_compiler::pipeline::{PASSES, Pass};
 use rasbora_compiler::program::Program;
 use similar::TextDiff;
-
-type Pass = fn(&mut Graph) -> Changed;
-
-const PASSES: &[(&str, Pass)] = &[
-    ("fold_constants", passes::fold_constants),
-    ("fold_zero_points", passes::fold_zero_points),
-    ("remove_dead", passes::remove_dead),
-];
 
 const BLESS: &str = "BLESS=1 cargo test -p rasbora-compiler --test passes";
 
@@ -29,7 +22,7 @@ const BLESS: &str = "BLESS=1 cargo test -p rasbora-compiler --test passes";
 fn passes_make_what_their_files_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ir");
     let mut failures = Vec::new();
-    for (pass, run) in PASSES {
+    for Pass { name: pass, run } in PASSES {
         let cases = files(&root.join(pass));
         assert!(!cases.is_empty(), "pass {pass} has no cases");
         assert!(
@@ -48,7 +41,7 @@ fn passes_make_what_their_files_say() {
 #[test]
 fn every_folder_is_of_a_pass() {
     for folder in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ir")) {
-        assert!(PASSES.iter().any(|(pass, _)| *pass == stem(&folder)), "{} is of no pass", folder.display());
+        assert!(PASSES.iter().any(|pass| pass.name == stem(&folder)), "{} is of no pass", folder.display());
     }
 }
 
@@ -63,7 +56,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn check(run: Pass, path: &Path) -> Result<(), String> {
+fn check(run: fn(&mut Graph) -> Changed, path: &Path) -> Result<(), String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let (input, expected) = text.split_once("\n---\n").unwrap_or((text.trim_end(), ""));
     let before = parse(input, None).map_err(|error| error.to_string())?;

@@ -6,13 +6,67 @@
 
 mod fold_constants;
 mod fold_zero_points;
+mod fuse_activation;
+mod fuse_padding;
 mod remove_dead;
+mod remove_identities;
+
+use crate::graph::{Graph, Node, Quantisation, Tensor, TensorId};
+use crate::ops::Op;
 
 pub use fold_constants::fold_constants;
 pub use fold_zero_points::fold_zero_points;
+pub use fuse_activation::fuse_activation;
+pub use fuse_padding::fuse_padding;
 pub use remove_dead::remove_dead;
+pub use remove_identities::remove_identities;
 
 /// Whether a pass changed the graph.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub struct Changed(pub bool);
+
+impl Graph {
+    /// Lets every node that reads `from` read `to`; the caller's outputs stay.
+    fn replace_reads(&mut self, from: TensorId, to: TensorId) {
+        for input in self.nodes.iter_mut().flat_map(|node| &mut node.inputs).filter(|input| **input == from) {
+            *input = to;
+        }
+    }
+
+    /// Puts one node in the place of `second`, which reads what `first` writes, and removes `first`. The new node stands
+    /// for both.
+    fn fuse(&mut self, [first, second]: [usize; 2], op: Op, inputs: Vec<TensorId>) {
+        let mut fused = self.nodes[first].clone();
+        fused.absorb(&self.nodes[second]);
+        let outputs = std::mem::take(&mut self.nodes[second].outputs);
+        self.nodes[second] = Node { op, inputs, outputs, ..fused };
+        self.nodes.remove(first);
+    }
+}
+
+impl Node {
+    /// Stands for `next`, which follows, too.
+    fn absorb(&mut self, next: &Node) {
+        self.name = format!("{}+{}", self.name, next.name);
+        for source in &next.sources {
+            if !self.sources.contains(source) {
+                self.sources.push(*source);
+            }
+        }
+        self.model_macs = self.model_macs.saturating_add(next.model_macs);
+    }
+}
+
+/// Whether equal elements mean equal numbers in `a` and `b`.
+fn same_meaning(a: &Tensor, b: &Tensor) -> bool {
+    let bits = |quantisation: &Option<Quantisation>| {
+        quantisation.as_ref().map(|Quantisation { scales, zero_points, axis }| {
+            let scales: Vec<u32> = scales.iter().map(|scale| scale.to_bits()).collect();
+            // The axis says nothing where there is one scale.
+            let axis = if scales.len() > 1 { *axis } else { 0 };
+            (scales, zero_points.clone(), axis)
+        })
+    };
+    a.dtype == b.dtype && bits(&a.quantisation) == bits(&b.quantisation)
+}
