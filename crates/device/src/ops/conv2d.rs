@@ -49,7 +49,12 @@ crate::params! {
 
 /// Whether there are channels, `groups` divides `outputs`, and products stay in range.
 fn channels_valid(inputs: u32, outputs: u32, groups: u32) -> bool {
-    inputs > 0 && outputs > 0 && groups > 0 && outputs.checked_rem(groups) == Some(0) && product(&[inputs, groups]) <= 1 << 24 && outputs <= 1 << 24
+    inputs > 0
+        && outputs > 0
+        && groups > 0
+        && outputs.checked_rem(groups) == Some(0)
+        && product(&[inputs, groups]) <= 1 << 24
+        && outputs <= 1 << 24
 }
 
 /// One output cell's place in the input.

@@ -6,7 +6,7 @@ use super::axes::for_each_run;
 use super::window::product;
 use super::{Kernel, Need, Role};
 use crate::isa::Isa;
-use crate::memory::{Element, Memory, Operand};
+use crate::memory::{Element, Memory, Operand, View, ViewMut};
 
 crate::params! {
     /// A walk over the elements of a tensor.
@@ -38,26 +38,22 @@ impl Walk {
     }
 }
 
-impl Copy {
-    #[inline(always)]
-    fn copy<T: Element>(&self, rows: Range<u32>, memory: Memory<'_>, &[input, output]: &[Operand; 2]) {
-        let (input, output) = (memory.view::<T>(input), memory.view_mut::<T>(output));
-        let [.., len] = self.dims;
-        let ([.., input_stride], [.., output_stride]) = (self.input.strides, self.output.strides);
-        let starts = [self.input.offset as u32, self.output.offset as u32];
-        let strides = [self.input.strides, self.output.strides].map(|strides| strides.map(|stride| stride as u32));
-        for_each_run(rows, &self.dims, starts, strides, |[from, to]| {
-            if input_stride == 1 && output_stride == 1 {
-                output.slice(to as usize, len as usize).copy_from(input.slice(from as usize, len as usize));
-                return;
-            }
-            let (mut from, mut to) = (from, to);
-            for _ in 0..len {
-                output.set(to as usize, input.at(from as usize));
-                from = from.wrapping_add(input_stride as u32);
-                to = to.wrapping_add(output_stride as u32);
-            }
-        });
+/// Copies `len` elements along the innermost axis, whose strides in input and output are `strides`.
+#[inline(always)]
+fn copy_run<T: Element>(
+    (input, output): (View<'_, T>, ViewMut<'_, T>),
+    [mut from, mut to]: [u32; 2],
+    len: u32,
+    [from_stride, to_stride]: [i32; 2],
+) {
+    if from_stride == 1 && to_stride == 1 {
+        output.slice(to as usize, len as usize).copy_from(input.slice(from as usize, len as usize));
+        return;
+    }
+    for _ in 0..len {
+        output.set(to as usize, input.at(from as usize));
+        from = from.wrapping_add(from_stride as u32);
+        to = to.wrapping_add(to_stride as u32);
     }
 }
 
@@ -82,12 +78,21 @@ impl Kernel for Copy {
     }
 
     #[inline(never)]
-    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 2]) {
-        match self.element_bytes {
-            1 => self.copy::<u8>(rows, memory, operands),
-            2 => self.copy::<i16>(rows, memory, operands),
-            _ => self.copy::<i32>(rows, memory, operands),
-        }
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[input, output]: &[Operand; 2]) {
+        // One loop nest for all widths: flash is dearer than the choice in each run.
+        let bytes = (memory.view::<u8>(input), memory.view_mut(output));
+        let halves = (memory.view::<i16>(input), memory.view_mut(output));
+        let words = (memory.view::<i32>(input), memory.view_mut(output));
+        let [.., len] = self.dims;
+        let ([.., from_stride], [.., to_stride]) = (self.input.strides, self.output.strides);
+        let last = [from_stride, to_stride];
+        let starts = [self.input.offset as u32, self.output.offset as u32];
+        let strides = [self.input.strides, self.output.strides].map(|strides| strides.map(|stride| stride as u32));
+        for_each_run(rows, &self.dims, starts, strides, |at| match self.element_bytes {
+            1 => copy_run(bytes, at, len, last),
+            2 => copy_run(halves, at, len, last),
+            _ => copy_run(words, at, len, last),
+        });
     }
 }
 
