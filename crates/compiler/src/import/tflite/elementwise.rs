@@ -93,7 +93,7 @@ pub(super) fn quantize(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
     site.node(Quantise {}, vec![input])
 }
 
-/// `DEQUANTIZE`; of float16 constants, which exporters use to halve the file, nothing is left to do at run time.
+/// `DEQUANTIZE`; of constants, which exporters use to make the file smaller, nothing is left to do at run time.
 pub(super) fn dequantize(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
     let file = site.file_input(0)?;
     if let (ElementType::F16, Contents::Constant { bytes, .. }) = (file.element, file.contents) {
@@ -101,5 +101,9 @@ pub(super) fn dequantize(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
         return site.write_floats(halves.iter().map(|&half| f16::from_le_bytes(half).to_f32()), halves.len());
     }
     let input = site.input(0)?;
+    if let Some(reals) = site.constant_reals(input) {
+        let count = reals.len();
+        return site.write_floats(reals.into_iter(), count);
+    }
     site.node(Dequantise {}, vec![input])
 }

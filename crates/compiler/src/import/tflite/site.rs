@@ -8,7 +8,7 @@ use super::budget::Budget;
 use super::names::ElementType;
 use super::schema::tflite as schema;
 use super::source::{Contents, QuantisationError, Source, SourceOperator, SourceTensor, check_size};
-use crate::graph::{DType, Graph, MAX_RANK, Node, Shape, Tensor, TensorId, bytes_of};
+use crate::graph::{DType, Graph, MAX_RANK, Node, Quantisation, Shape, Tensor, TensorId, bytes_of};
 use crate::ops::{Op, Operation};
 
 /// Most multiply-accumulates of a node: a microcontroller that does 10⁹ a second would take 18 minutes. Sums over nodes
@@ -308,6 +308,24 @@ impl<'a> Site<'_, 'a> {
         let name = format!("{}/bias", self.file_output()?.name);
         let shape = vec![count];
         Ok(self.importer.add(Tensor { name, shape, dtype, quantisation: None, constant: Some(zeros), source: None }))
+    }
+
+    /// What the elements of a constant 8-bit tensor mean, scales of single channels included; `None` for any other tensor.
+    pub(super) fn constant_reals(&self, id: TensorId) -> Option<Vec<f32>> {
+        let tensor = &self.importer.graph[id];
+        let integers: Vec<i32> = match tensor.dtype {
+            DType::I8 => tensor.values::<i8>()?.into_iter().map(i32::from).collect(),
+            DType::U8 => tensor.values::<u8>()?.into_iter().map(i32::from).collect(),
+            DType::F32 | DType::I32 => return None,
+        };
+        let Quantisation { scales, zero_points, axis } = tensor.quantisation.as_ref()?;
+        let below: usize = tensor.shape.get(axis + 1..)?.iter().product();
+        let real = |(index, integer): (usize, i32)| {
+            let channel = if scales.len() == 1 { 0 } else { (index / below.max(1)).checked_rem(scales.len())? };
+            let (scale, zero_point) = (*scales.get(channel)?, *zero_points.get(channel).or(zero_points.first())?);
+            Some((f64::from(scale) * (f64::from(integer) - f64::from(zero_point))) as f32)
+        };
+        integers.into_iter().enumerate().map(real).collect()
     }
 
     /// Makes the one output a constant of floats, so that no node is needed.
