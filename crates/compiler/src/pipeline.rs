@@ -5,7 +5,8 @@ use thiserror::Error;
 use crate::graph::Graph;
 use crate::graph::verify::{VerifyError, verify};
 use crate::passes::{
-    Changed, fold_constants, fold_zero_points, fuse_activation, fuse_padding, remove_dead, remove_identities,
+    Changed, fold_constants, fold_zero_points, fuse_activation, fuse_padding, remove_constant_channels, remove_dead,
+    remove_identities,
 };
 use crate::program::{Program, ProgramError};
 use crate::target::InstructionSet;
@@ -25,8 +26,15 @@ macro_rules! passes {
 }
 
 /// All passes, in the order in which they run.
-pub const PASSES: &[Pass] =
-    passes![fold_constants, remove_identities, fuse_padding, fuse_activation, fold_zero_points, remove_dead];
+pub const PASSES: &[Pass] = passes![
+    fold_constants,
+    remove_identities,
+    fuse_padding,
+    fuse_activation,
+    fold_zero_points,
+    remove_dead,
+    remove_constant_channels,
+];
 
 /// Passes without which a graph cannot be lowered: they change its form and nothing that it computes.
 const LEGALISE: &[Pass] = passes![fold_constants, fold_zero_points, remove_dead];

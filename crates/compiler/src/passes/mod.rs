@@ -8,6 +8,7 @@ mod fold_constants;
 mod fold_zero_points;
 mod fuse_activation;
 mod fuse_padding;
+mod remove_constant_channels;
 mod remove_dead;
 mod remove_identities;
 
@@ -18,6 +19,7 @@ pub use fold_constants::fold_constants;
 pub use fold_zero_points::fold_zero_points;
 pub use fuse_activation::fuse_activation;
 pub use fuse_padding::fuse_padding;
+pub use remove_constant_channels::remove_constant_channels;
 pub use remove_dead::remove_dead;
 pub use remove_identities::remove_identities;
 
