@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rasbora_compiler::target::{Board, Target};
@@ -17,6 +18,15 @@ use crate::toolchain::{Compiler, in_path};
 pub(crate) const COUNTS: &str = "counts";
 /// The file, in the working folder, that holds what the emulator prints.
 const LOG: &str = "emulator.log";
+
+/// Whether emulators are to end now.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Ends the emulator that runs, and every later one as soon as it starts: for a process that a signal is to end, which
+/// would otherwise leave it behind. What runs one then returns an error.
+pub fn interrupt() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
 
 /// An image that is to run.
 pub(crate) struct Job<'a> {
@@ -64,7 +74,7 @@ impl Job<'_> {
     }
 }
 
-/// Waits for `child`, and kills it after `limit`: then there is no status.
+/// Waits for `child`, and kills it after `limit` or when interrupted: then there is no status.
 fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
     const LONGEST_PAUSE: Duration = Duration::from_millis(50);
     let start = Instant::now();
@@ -73,7 +83,7 @@ fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<ExitStatus>
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if start.elapsed() >= limit {
+        if start.elapsed() >= limit || INTERRUPTED.load(Ordering::Relaxed) {
             child.kill()?;
             child.wait()?;
             return Ok(None);

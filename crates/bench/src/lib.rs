@@ -34,6 +34,7 @@ use serde::Serialize;
 
 pub use cache::root as cache_root;
 pub use doctor::{Need, doctor};
+pub use emulator::interrupt;
 pub use error::BenchError;
 pub use image::panic_symbols;
 pub use toolchain::Toolchain;

@@ -9,7 +9,7 @@ use rasbora_compiler::program::Program;
 use rasbora_compiler::target::Target;
 
 use crate::failure::Failure;
-use crate::interrupt::HalfWritten;
+use crate::interrupt::{HalfWritten, emulating};
 use crate::model::ModelFile;
 use crate::screen::Progress;
 
@@ -34,7 +34,7 @@ pub fn measure(
     }
     let progress = Progress::start(format!("building firmware and running it on an emulated {}", target.name));
     let emitted = Emitted { dir: folder.path(), module: &module };
-    let measured = rasbora_bench::run(target, &emitted, &[inputs.to_vec()], options);
+    let measured = emulating(|| rasbora_bench::run(target, &emitted, &[inputs.to_vec()], options));
     drop(progress);
     drop(half_written);
     measured.map_err(Failure::from)

@@ -42,7 +42,13 @@ fn main() -> ExitCode {
     interrupt::install();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let exit = match CommandLine::try_parse_from(&arguments) {
-        Ok(line) => output::finish(line.command.name(), line.json, line.command.run()),
+        Ok(line) => {
+            let result = line.command.run();
+            if let Some(code) = interrupt::exit_code() {
+                return ExitCode::from(code);
+            }
+            output::finish(line.command.name(), line.json, result)
+        }
         Err(error) => not_parsed(&error, &arguments),
     };
     ExitCode::from(exit as u8)
