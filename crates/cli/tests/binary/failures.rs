@@ -1,0 +1,196 @@
+//! What happens when something is wrong: the exit code, the words, and that nothing is left half written.
+
+use std::fs;
+use std::path::Path;
+
+use crate::ran::{command, digits, finished, rasbora};
+
+#[test]
+fn a_command_line_without_sense_is_usage() {
+    for arguments in [&["chekc"][..], &["check"], &["run", "m.tflite"], &["check", "m.tflite", "--ram", "64Q"]] {
+        let ran = rasbora(arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{arguments:?}");
+        let json = rasbora(&[arguments, &["--json"]].concat());
+        assert_eq!(json.failed(), (Some(2), "usage".into()), "{arguments:?}");
+    }
+    let size = rasbora(&["check", "m.tflite", "--ram", "64Q"]);
+    assert!(size.err.contains("65536, 256K, 1M"), "{}", size.err);
+}
+
+#[test]
+fn an_unknown_target_names_the_nearest() {
+    let ran = rasbora(&["check", &digits("digits.tflite"), "--target", "cortexm4"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("'cortexm4'") && ran.err.contains("'cortex-m4'"), "{}", ran.err);
+}
+
+#[test]
+fn a_file_that_is_no_model_could_not_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let model = fs::read(digits("digits.tflite")).unwrap();
+    fs::write(path("short.tflite"), &model[..model.len() / 2]).unwrap();
+    fs::write(path("text.tflite"), "hello").unwrap();
+    fs::write(path("empty.tflite"), "").unwrap();
+    for command in ["check", "graph"] {
+        for (name, code) in [
+            ("short.tflite", "malformed"),
+            ("text.tflite", "malformed"),
+            ("empty.tflite", "malformed"),
+            ("missing.tflite", "not_found"),
+            (".", "unreadable"),
+        ] {
+            assert_eq!(rasbora(&[command, &path(name), "--json"]).failed(), (Some(3), code.into()), "{command} {name}");
+        }
+    }
+    let ran = rasbora(&["check", &path("missing.tflite")]);
+    assert!(ran.err.contains("missing.tflite' cannot be read: no such file"), "{}", ran.err);
+}
+
+/// The test model with one operator code turned into one that nothing supports.
+fn unsupported(folder: &Path) -> String {
+    const SOFTMAX: u8 = 25;
+    const CUMSUM: u8 = 128;
+    let mut model = fs::read(digits("digits.tflite")).unwrap();
+    let places: Vec<usize> = (0..model.len() - 8)
+        .filter(|&place| model[place] == SOFTMAX && model[place + 1..place + 4] == [0; 3])
+        .collect();
+    for place in places {
+        let mut changed = model.clone();
+        changed[place] = CUMSUM;
+        let path = folder.join("unsupported.tflite");
+        fs::write(&path, &changed).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        if rasbora(&["check", &path]).code == Some(1) {
+            return path;
+        }
+    }
+    model.clear();
+    panic!("no byte of the model is its operator code SOFTMAX");
+}
+
+#[test]
+fn an_unsupported_model_is_no() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = unsupported(folder.path());
+    let check = rasbora(&["check", &model, "--json"]);
+    assert_eq!(check.code, Some(1));
+    let object = check.object();
+    let first = &object["unsupported"][0];
+    assert_eq!(first["op"], "CUMSUM");
+    for field in ["node", "index", "version", "dtypes", "reason"] {
+        assert!(!first[field].is_null(), "{field}: {first}");
+    }
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    let input = digits("test/00.csv");
+    for arguments in [
+        &["run", &model, "--input", &input][..],
+        &["compile", &model, "--emit", "rust", "-o", out],
+        &["profile", &model, "--on", "cortex-m4"],
+        &["diff", &model, "--input", &input, "--against", "host"],
+    ] {
+        let ran = rasbora(&[arguments, &["--json"]].concat());
+        assert_eq!(ran.failed(), (Some(1), "unsupported".into()), "{arguments:?}");
+        assert!(ran.err.contains("CUMSUM"), "{}", ran.err);
+    }
+    assert!(!Path::new(out).exists());
+}
+
+#[test]
+fn compile_keeps_what_it_did_not_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let place = out.to_str().unwrap();
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("thesis.txt"), "years").unwrap();
+    let model = digits("digits.tflite");
+    let arguments = ["compile", &model, "--emit", "rust", "-o", place];
+    assert_eq!(rasbora(&[&arguments[..], &["--json"]].concat()).failed(), (Some(3), "not_empty".into()));
+    assert!(out.join("thesis.txt").is_file());
+    assert_eq!(rasbora(&[&arguments[..], &["--force"]].concat()).code, Some(0));
+    assert!(!out.join("thesis.txt").exists() && out.join("Cargo.toml").is_file());
+    fs::write(out.join("src/mine.rs"), "").unwrap();
+    assert_eq!(rasbora(&arguments).code, Some(3), "a file beside ours is not ours");
+}
+
+#[test]
+fn compile_over_a_budget_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let model = digits("digits.tflite");
+    let ran = rasbora(&["compile", &model, "--emit", "rust", "--flash", "4K", "-o", out.to_str().unwrap(), "--json"]);
+    assert_eq!(ran.failed(), (Some(1), "over_budget".into()));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn names_that_clash_are_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let (model, out) = (digits("digits.tflite"), out.to_str().unwrap());
+    let twice = rasbora(&["compile", &model, &model, "--emit", "rust", "-o", out]);
+    assert_eq!(twice.code, Some(2));
+    assert!(twice.err.contains("NAME=FILE"), "{}", twice.err);
+    let keyword = rasbora(&["compile", &format!("match={model}"), "--emit", "rust", "-o", out]);
+    assert_eq!(keyword.code, Some(2), "{}", keyword.err);
+}
+
+#[test]
+fn folders_that_cannot_be_written_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below = file.join("out");
+    let model = digits("digits.tflite");
+    let ran = rasbora(&["compile", &model, "--emit", "packed", "-o", below.to_str().unwrap(), "--json"]);
+    assert_eq!(ran.failed(), (Some(3), "unwritable".into()));
+    let missing = folder.path().join("no/out.npy");
+    let input = digits("test/00.csv");
+    let ran = rasbora(&["run", &model, "--input", &input, "--output", missing.to_str().unwrap(), "--json"]);
+    assert_eq!(ran.failed(), (Some(3), "unwritable".into()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = folder.path().join("full.npy");
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    let (model, input) = (digits("digits.tflite"), digits("test/00.csv"));
+    let ran = rasbora(&["run", &model, "--input", &input, "--output", full.to_str().unwrap(), "--json"]);
+    assert_eq!(ran.failed(), (Some(3), "unwritable".into()));
+    assert!(ran.err.contains("no space left"), "{}", ran.err);
+
+    for json in [&[][..], &["--json"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut check = command(&[&["check", &model][..], json].concat());
+        let output = check.stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no space left"));
+    }
+}
+
+#[test]
+fn a_pass_that_is_unknown_is_usage() {
+    let ran = rasbora(&["graph", &digits("digits.tflite"), "--after", "fuse_everything", "--json"]);
+    assert_eq!(ran.failed(), (Some(2), "usage".into()));
+    assert!(ran.err.contains("fold_constants"), "{}", ran.err);
+}
+
+#[test]
+fn a_part_without_a_board_is_not_emulated() {
+    let ran = rasbora(&["profile", &digits("digits.tflite"), "--on", "nrf52840", "--json"]);
+    assert_eq!(ran.failed(), (Some(2), "usage".into()));
+}
+
+#[test]
+fn emulation_without_tools_says_what_to_install() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bare = command(&["profile", &digits("digits.tflite"), "--on", "cortex-m4", "--json"]);
+    bare.env("PATH", "/nonexistent").env("HOME", "/nonexistent").env("RASBORA_CACHE", folder.path());
+    bare.env_remove("CARGO_HOME").env_remove("RUSTUP_HOME").env_remove("CARGO").env_remove("RUSTC");
+    let ran = finished(bare);
+    assert_eq!(ran.failed(), (Some(3), "not_installed".into()));
+    assert!(ran.err.contains("rasbora doctor"), "{}", ran.err);
+}

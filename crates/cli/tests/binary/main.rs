@@ -1,0 +1,9 @@
+//! The real binary, as a user runs it: what it prints, what it writes, how it exits.
+//!
+//! The model is the digit recogniser of `examples/digits`.
+
+mod answers;
+mod boards;
+mod data;
+mod failures;
+mod ran;
