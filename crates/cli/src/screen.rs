@@ -81,6 +81,13 @@ pub fn shortened(text: &str, width: usize) -> String {
     format!("{head}…{end}")
 }
 
+/// A layer's name in at most `width` characters. Converters name a layer by all tensors that they fused, parted by `;`: the
+/// first, which gives the layer its output, stands for all.
+pub fn layer(name: &str, width: usize) -> String {
+    let parts: Vec<&str> = name.split('+').map(|part| part.split(';').next().unwrap_or(part)).collect();
+    shortened(&parts.join("+"), width)
+}
+
 /// A bar of up to `width` characters, in eighths.
 pub fn bar(share: f64, width: usize) -> String {
     const PARTS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
@@ -239,6 +246,7 @@ mod tests {
     fn long_names_lose_their_middle() {
         assert_eq!(shortened("abcdefghij", 5), "ab…ij");
         assert_eq!(shortened("abc", 5), "abc");
+        assert_eq!(layer("relu;conv;bias+pool", 20), "relu+pool");
         assert_eq!(bar(0.5, 4), "██");
         assert_eq!(bar(0.2, 4), "▊");
     }

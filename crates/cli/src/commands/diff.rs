@@ -290,7 +290,7 @@ fn text(body: &Body) -> String {
         let index = layer.index.map_or_else(String::new, |index| format!("t{index} "));
         table.row([
             if same { Cell::new("✓", GOOD) } else { Cell::new("✗", BAD) },
-            format!("{index}{}", screen::shortened(&layer.tensor, 40)).into(),
+            format!("{index}{}", screen::layer(&layer.tensor, 40)).into(),
             Cell::new(layer.op, DIM),
             number(layer.values as u64).into(),
             number(layer.differing as u64).into(),

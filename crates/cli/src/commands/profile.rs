@@ -230,7 +230,7 @@ fn layer_table(body: &Body) -> String {
         let each =
             if layer.macs == 0 { String::new() } else { format!("{:.1}", cost(layer) as f64 / layer.macs as f64) };
         table.row([
-            screen::shortened(&layer.name, NAME_WIDTH).into(),
+            screen::layer(&layer.name, NAME_WIDTH).into(),
             Cell::new(layer.op, DIM),
             if layer.macs == 0 { "".into() } else { number(layer.macs).into() },
             number(cost(layer)).into(),

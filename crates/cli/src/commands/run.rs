@@ -232,7 +232,8 @@ fn text(outputs: &[Output], bodies: &[OutputBody]) -> String {
     for (output, body) in outputs.iter().zip(bodies) {
         let signature = &output.signature;
         let meaning = signature.quantisation.map_or_else(String::new, |(scale, zero_point)| {
-            format!("real = {} × (value − {zero_point})", screen::real(f64::from(scale)))
+            let sign = if zero_point < 0 { '+' } else { '−' };
+            format!("real = {} × (value {sign} {})", screen::real(f64::from(scale)), zero_point.unsigned_abs())
         });
         let name = styled(&body.name, BOLD);
         let _ = writeln!(text, "{name}  {signature}  {}", styled(&meaning, DIM));
@@ -266,7 +267,8 @@ fn ranking(body: &OutputBody) -> String {
     let mut lines = rows.lines();
     let mut text = lines.next().map_or_else(String::new, |heading| format!("{heading}\n"));
     for (line, bar) in lines.zip(bars) {
-        let _ = writeln!(text, "{line}  {}", styled(&bar, BAR));
+        let bar = if bar.is_empty() { bar } else { format!("  {}", styled(&bar, BAR)) };
+        let _ = writeln!(text, "{line}{bar}");
     }
     text
 }
