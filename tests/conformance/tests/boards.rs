@@ -1,0 +1,110 @@
+//! The models of the figures on every emulated board: golden bytes, no code that panics, and figures near the stored ones.
+
+use std::path::{Path, PathBuf};
+
+use conformance::{Call, FIGURES, case, compare, compile, corpus};
+use rasbora_bench::{Emitted, Measurement, Options, panic_symbols, run};
+use rasbora_compiler::emit::rust::{Named, emit};
+use rasbora_compiler::program::Program;
+use rasbora_compiler::target::{Target, find};
+
+/// Models that run all their calls; the others run one, for time's sake (`RASBORA_TEST_ALL` runs all).
+const SMALL: [&str; 4] = ["kws", "ad", "sww", "micro_speech"];
+
+/// By how much a figure may differ from the stored one.
+const TOLERANCE: f64 = 0.01;
+
+macro_rules! boards {
+    ($($test:ident: $target:literal,)*) => {$(
+        #[test]
+        fn $test() {
+            board($target);
+        }
+    )*};
+}
+
+boards! {
+    cortex_m0: "cortex-m0",
+    cortex_m3: "cortex-m3",
+    cortex_m4: "cortex-m4",
+    cortex_m7: "cortex-m7",
+    cortex_m33: "cortex-m33",
+    cortex_m55: "cortex-m55",
+    rv32imac: "rv32imac",
+}
+
+fn board(target: &str) {
+    let Some(corpus) = corpus() else { return };
+    let target = find(target).expect("a target of the table");
+    let mut failed = Vec::new();
+    for (name, path) in FIGURES {
+        match model(&corpus, name, path, target) {
+            Ok(measured) => println!(
+                "{} {name}: {} instructions, cycles {:?}, stack {}, {:?}",
+                target.name, measured.instructions, measured.cycles, measured.stack_bytes, measured.flash
+            ),
+            Err(reason) => failed.push(format!("{name}: {reason}")),
+        }
+    }
+    println!("{}: {} passed, {} failed", target.name, FIGURES.len() - failed.len(), failed.len());
+    assert!(failed.is_empty(), "on {}:\n{}", target.name, failed.join("\n"));
+}
+
+fn model(corpus: &Path, name: &str, path: &str, target: &Target) -> Result<Measurement, String> {
+    let mut case = case(corpus, path);
+    let program = compile(&case.model, target.isa)?;
+    if !SMALL.contains(&name) && std::env::var_os("RASBORA_TEST_ALL").is_none() {
+        case.calls.truncate(1);
+    }
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let measured = measure(&program, target, folder.path(), &case.calls)?;
+    for (call, found) in case.calls.iter().zip(&measured.outputs) {
+        compare(&program.outputs, &call.outputs, found)?;
+    }
+    let panics = panic_symbols(&measured.elf).map_err(|error| error.to_string())?;
+    if !panics.is_empty() {
+        return Err(format!("the image holds code that panics: {}", panics.join(", ")));
+    }
+    near_stored(name, target, &program, &measured)?;
+    Ok(measured)
+}
+
+fn measure(program: &Program, target: &Target, folder: &Path, calls: &[Call]) -> Result<Measurement, String> {
+    let files = emit(&[Named { name: "network", program, isa: target.isa.type_name() }]).map_err(|error| error.to_string())?;
+    for (path, content) in files {
+        let path: PathBuf = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(|error| error.to_string())?;
+        std::fs::write(path, content).map_err(|error| error.to_string())?;
+    }
+    let inputs: Vec<Vec<Vec<u8>>> = calls.iter().map(|call| call.inputs.clone()).collect();
+    let emitted = Emitted { dir: folder, module: "network" };
+    run(target, &emitted, &inputs, &Options::default()).map_err(|error| error.to_string())
+}
+
+/// Holds what was measured to `tests/figures.tsv`, which `cargo xtask figures` writes.
+fn near_stored(name: &str, target: &Target, program: &Program, measured: &Measurement) -> Result<(), String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../figures.tsv");
+    let table = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut lines = table.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let columns = lines.next().unwrap_or_default();
+    let row = lines
+        .find(|row| row.starts_with(&[name, target.name]))
+        .ok_or_else(|| format!("tests/figures.tsv has no row for {name} on {}", target.name))?;
+    let found = [
+        ("instructions", measured.instructions),
+        ("arena_bytes", program.arena_bytes as u64),
+        ("stack_bytes", measured.stack_bytes.into()),
+        ("code_bytes", measured.flash.code),
+        ("constants_bytes", measured.flash.constants),
+    ];
+    for (column, found) in found {
+        let stored = columns.iter().position(|name| *name == column).and_then(|at| row.get(at)?.parse::<f64>().ok());
+        let stored = stored.ok_or_else(|| format!("tests/figures.tsv has no {column} for {name} on {}", target.name))?;
+        if (found as f64 - stored).abs() > TOLERANCE * stored {
+            return Err(format!(
+                "{column} is {found}, but {stored} is stored; if this is meant, run `cargo xtask figures` and commit"
+            ));
+        }
+    }
+    Ok(())
+}
