@@ -40,7 +40,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-fn mutate(tokens: &mut Vec<String>, random: &mut Random) {
+fn mutate(tokens: &mut [String], random: &mut Random) {
     const NUMBERS: [&str; 17] = [
         "0",
         "1",
