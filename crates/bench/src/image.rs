@@ -35,11 +35,21 @@ impl Image {
                 let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(name));
                 symbol.map(|symbol| symbol.address()).ok_or_else(|| format!("the symbol {name} is missing"))
             };
-            let stored = elf.sections().filter(is_stored).map(|section| section.size()).sum();
+            let stored = stored(elf);
             let constants = elf.symbols().filter(|symbol| is_constant(elf, symbol)).map(|symbol| symbol.size()).sum();
             Ok(Self { stored, constants, begin: marker("rasbora_run_begin")?, end: marker("rasbora_run_end")? })
         })
     }
+}
+
+/// Bytes that an ELF file stores in flash. It may lack the markers: a network without steps leads to none where the linker
+/// drops what nothing calls.
+pub(crate) fn stored_bytes(path: &Path) -> Result<u64, BenchError> {
+    parse(path, |elf| Ok(stored(elf)))
+}
+
+fn stored(elf: &ElfFile32<'_, Endianness>) -> u64 {
+    elf.sections().filter(is_stored).map(|section| section.size()).sum()
 }
 
 fn is_stored<'a>(section: &impl ObjectSection<'a>) -> bool {

@@ -181,7 +181,7 @@ pub fn run(
     let sources = sources::Sources::read(emitted)?;
     let elf = firmware::build(flavour, &sources, emitted.module)?;
     let image = image::Image::read(&elf)?;
-    let harness = image::Image::read(&firmware::build(flavour, &sources.empty(), "empty")?)?.stored;
+    let harness = image::stored_bytes(&firmware::build(flavour, &sources.empty(), "empty")?)?;
 
     let folder = tempfile::tempdir().map_err(error::file("create", std::env::temp_dir()))?;
     results::write_inputs(folder.path(), calls, &options.trace)?;

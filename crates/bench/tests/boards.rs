@@ -120,20 +120,22 @@ fn counts_are_exact_and_repeat() {
 
 #[test]
 fn steps_are_counted_and_traced_one_by_one() {
-    let Some(target) = cortex_m4() else { return };
-    let range = |step, offset, bytes| ArenaRange { step, offset, bytes };
-    let trace = vec![range(1, 48, 8), range(0, 16, 32), range(0, 0, 4)];
-    let options = Options { mode: Mode::Steps, trace, ..Options::default() };
-    let measured = Networks::new().run(target, "dense", &[&INPUT, &INPUT], &options).unwrap();
-    let (out, sums) = dense(&INPUT);
-    assert_eq!(measured.outputs, [[out.clone()], [out.clone()]]);
-    assert_eq!(measured.trace, [out, sums, INPUT[..4].to_vec()]);
-    assert_eq!(measured.layers.len(), 2);
-    assert_eq!(measured.layers.iter().map(|it| it.instructions).sum::<u64>(), measured.instructions);
-    assert_eq!(measured.calls[0], measured.calls[1]);
-    let outside = Options { trace: vec![range(0, 60, 5)], ..options };
-    let error = Networks::new().run(target, "dense", &[&INPUT], &outside).unwrap_err();
-    assert!(error.to_string().contains("outside of the arena"), "{error}");
+    for name in ["cortex-m4", "rv32imac"] {
+        let Some(target) = find(name).filter(|target| available(target)) else { continue };
+        let range = |step, offset, bytes| ArenaRange { step, offset, bytes };
+        let trace = vec![range(1, 48, 8), range(0, 16, 32), range(0, 0, 4)];
+        let options = Options { mode: Mode::Steps, trace, ..Options::default() };
+        let measured = Networks::new().run(target, "dense", &[&INPUT, &INPUT], &options).unwrap();
+        let (out, sums) = dense(&INPUT);
+        assert_eq!(measured.outputs, [[out.clone()], [out.clone()]]);
+        assert_eq!(measured.trace, [out, sums, INPUT[..4].to_vec()]);
+        assert_eq!(measured.layers.len(), 2);
+        assert_eq!(measured.layers.iter().map(|it| it.instructions).sum::<u64>(), measured.instructions);
+        assert_eq!(measured.calls[0], measured.calls[1]);
+        let outside = Options { trace: vec![range(0, 60, 5)], ..options };
+        let error = Networks::new().run(target, "dense", &[&INPUT], &outside).unwrap_err();
+        assert!(error.to_string().contains("outside of the arena"), "{error}");
+    }
 }
 
 #[test]
