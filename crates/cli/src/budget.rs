@@ -91,7 +91,7 @@ pub fn fit(program: &Program, target: Option<&Target>, budget: &Budget) -> Fit {
     let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
     let flash = least(target.map(|target| u64::from(target.flash_bytes())), budget.flash.map(|size| size.0));
     let ram = least(target.map(|target| u64::from(target.ram.bytes)), budget.ram.map(|size| size.0));
-    let (flash_bytes, ram_bytes) = (estimate::flash_bytes(program), estimate::ram_bytes(program));
+    let (flash_bytes, ram_bytes) = (estimate::flash_bytes(program, target), estimate::ram_bytes(program));
     let mut reasons = Vec::new();
     for (memory, needed, available) in [("flash", flash_bytes, flash), ("RAM", ram_bytes, ram)] {
         if let Some(available) = available.filter(|&available| needed > available) {

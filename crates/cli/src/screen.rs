@@ -88,6 +88,30 @@ pub fn layer(name: &str, width: usize) -> String {
     shortened(&parts.join("+"), width)
 }
 
+/// Width of the terminal that stdout is, in characters; wide where it is none.
+pub fn columns() -> usize {
+    const NO_TERMINAL: usize = 120;
+    const NARROWEST: usize = 60;
+    terminal_size::terminal_size().map_or(NO_TERMINAL, |(width, _)| usize::from(width.0).max(NARROWEST))
+}
+
+/// Prose in lines that fit the terminal, each after `indent` blanks.
+pub fn wrapped(text: &str, indent: usize) -> String {
+    const WIDEST: usize = 100;
+    let width = columns().min(WIDEST) - indent;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.iter().map(|line| format!("{:indent$}{line}\n", "")).collect()
+}
+
 /// A bar of up to `width` characters, in eighths.
 pub fn bar(share: f64, width: usize) -> String {
     const PARTS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
@@ -240,6 +264,12 @@ mod tests {
         table.row(["bcd".into(), "100".into(), "".into()]);
         let text = anstream::adapter::strip_str(&table.render()).to_string();
         assert_eq!(text, "  a      1  x\n  bcd  100\n");
+    }
+
+    #[test]
+    fn prose_wraps_between_words() {
+        let text = wrapped(&"word ".repeat(40), 4);
+        assert!(text.lines().count() > 1 && text.lines().all(|line| line.starts_with("    word") && line.len() <= 100));
     }
 
     #[test]

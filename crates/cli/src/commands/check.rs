@@ -165,7 +165,7 @@ fn refused(file: &ModelFile, list: Vec<Unsupported>) -> Answer {
             "      {}",
             styled(&format!("operator {}, version {}{dtypes}", one.index, one.version), DIM)
         );
-        let _ = writeln!(text, "      {}", one.reason);
+        text += &screen::wrapped(&one.reason, 6);
     }
     let unsupported = list.into_iter().map(|one| UnsupportedBody {
         node: one.node,
@@ -218,9 +218,7 @@ fn text(file: &ModelFile, program: &Program, body: &Body) -> String {
     let mut counts: Vec<(&String, &usize)> = body.ops.iter().flatten().collect();
     counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let counts: Vec<String> = counts.into_iter().map(|(op, count)| format!("{count} {op}")).collect();
-    for line in wrapped(&counts, 84) {
-        let _ = writeln!(text, "  {line}");
-    }
+    text += &screen::wrapped(&counts.join(", "), 2);
     text.push('\n');
     text += &figures(body);
     if !body.targets.is_empty() {
@@ -234,19 +232,6 @@ fn quantisation(signature: &Signature) -> String {
     signature.quantisation.map_or_else(String::new, |(scale, zero_point)| {
         format!("scale {}, zero point {zero_point}", screen::real(f64::from(scale)))
     })
-}
-
-/// Words joined by commas in lines of at most `width` characters.
-fn wrapped(words: &[String], width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for (index, word) in words.iter().enumerate() {
-        let word = if index + 1 < words.len() { format!("{word},") } else { word.clone() };
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= width => *line = format!("{line} {word}"),
-            _ => lines.push(word),
-        }
-    }
-    lines
 }
 
 fn figures(body: &Body) -> String {
@@ -291,22 +276,12 @@ fn fits(fits: &[Fit]) -> String {
             let _ = writeln!(text, "  {} {}: {reason}", styled("✗", BAD), fit.name);
         }
     }
-    let notes = format!(
-        "flash: constants, and code by an upper estimate (modelled); RAM: arena, and {} of stack, an upper estimate\n  \
+    let note = format!(
+        "flash: constants, and code by an upper estimate (modelled); RAM: arena, and {} of stack, an upper estimate \
          (modelled). rasbora profile counts both on the firmware. K = 1,024 B.",
         bytes(estimate::STACK_BYTES)
     );
-    let _ = writeln!(text, "\n  {}", styled(&notes, DIM));
+    text.push('\n');
+    text += &styled(&screen::wrapped(&note, 2), DIM);
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_wrap() {
-        let words: Vec<String> = ["aa", "bb", "cc"].map(Into::into).into();
-        assert_eq!(wrapped(&words, 7), ["aa, bb,", "cc"]);
-    }
 }

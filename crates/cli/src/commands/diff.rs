@@ -285,12 +285,15 @@ fn text(body: &Body) -> String {
         ("differ", Align::Right),
         ("largest", Align::Right),
     ]);
+    /// What the columns other than the tensor's name take.
+    const OTHER_COLUMNS: usize = 64;
+    let name_width = screen::columns().saturating_sub(OTHER_COLUMNS).clamp(12, 40);
     for layer in &body.layers {
         let same = layer.differing == 0;
         let index = layer.index.map_or_else(String::new, |index| format!("t{index} "));
         table.row([
             if same { Cell::new("✓", GOOD) } else { Cell::new("✗", BAD) },
-            format!("{index}{}", screen::layer(&layer.tensor, 40)).into(),
+            format!("{index}{}", screen::layer(&layer.tensor, name_width)).into(),
             Cell::new(layer.op, DIM),
             number(layer.values as u64).into(),
             number(layer.differing as u64).into(),

@@ -211,8 +211,10 @@ fn text(body: &Body, target: &Target) -> String {
 }
 
 fn layer_table(body: &Body) -> String {
-    const NAME_WIDTH: usize = 34;
-    const BAR_WIDTH: usize = 16;
+    const BAR_WIDTH: usize = 12;
+    /// What the columns other than the layer's name take.
+    const OTHER_COLUMNS: usize = 66 + BAR_WIDTH;
+    let name_width = screen::columns().saturating_sub(OTHER_COLUMNS).clamp(12, 40);
     let cost = |layer: &Layer| layer.cycles.unwrap_or(layer.instructions);
     let total = body.layers.iter().map(cost).sum::<u64>().max(1) as f64;
     let unit = if body.cycles.is_some() { "cycles" } else { "instructions" };
@@ -230,7 +232,7 @@ fn layer_table(body: &Body) -> String {
         let each =
             if layer.macs == 0 { String::new() } else { format!("{:.1}", cost(layer) as f64 / layer.macs as f64) };
         table.row([
-            screen::layer(&layer.name, NAME_WIDTH).into(),
+            screen::layer(&layer.name, name_width).into(),
             Cell::new(layer.op, DIM),
             if layer.macs == 0 { "".into() } else { number(layer.macs).into() },
             number(cost(layer)).into(),

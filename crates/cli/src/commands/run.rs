@@ -257,7 +257,7 @@ fn ranking(body: &OutputBody) -> String {
         table.row([
             class.index.to_string().into(),
             class.label.clone().unwrap_or_default().into(),
-            screen::real(f64::from(class.value)).into(),
+            if probabilities { format!("{:.4}", class.value) } else { screen::real(class.value.into()) }.into(),
             Cell::new(integer, DIM),
         ]);
         let scale = if probabilities { 1.0 } else { highest };

@@ -75,14 +75,10 @@ fn text() -> String {
     text += &table(&emulated);
     text += &format!("\n{}\n", styled("Parts known by their datasheets: check, compile", BOLD));
     text += &table(&parts);
-    text += &format!(
-        "\n  {}\n",
-        styled(
-            "flash, RAM, clock: datasheets, which --json names. cycles: the core whose model turns counted instructions into\n  \
-        cycles; on the others instructions alone are counted. K = 1,024 B.",
-            DIM
-        )
-    );
+    let note = "flash, RAM, clock: datasheets, which --json names. cycles: the core whose model turns counted instructions \
+                into cycles; on the others instructions alone are counted. K = 1,024 B.";
+    text.push('\n');
+    text += &styled(&screen::wrapped(note, 2), DIM);
     text
 }
 

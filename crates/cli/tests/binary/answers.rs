@@ -82,7 +82,7 @@ fn the_ranking_is_aligned() {
     assert_eq!(lines.len(), 4, "{}", ran.out);
     assert_eq!(lines[1], "  class       real  value");
     assert_eq!(lines[2], "      8  8  0.9961    127  ███████████████████████▉");
-    assert_eq!(lines[3], "      0  0       0   -128");
+    assert_eq!(lines[3], "      0  0  0.0000   -128");
 }
 
 #[test]

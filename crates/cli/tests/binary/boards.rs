@@ -51,5 +51,10 @@ fn a_profile_counts_the_whole_and_its_layers() {
     assert!(sum.abs_diff(whole) * 50 < whole, "layers {sum}, whole {whole}");
     let macs: u64 = layers.iter().filter_map(|layer| layer["macs_model"].as_u64()).sum();
     assert_eq!(Some(macs), rasbora(&["check", &model, "--json"]).object()["macs"].as_u64());
+    let check = rasbora(&["check", &model, "--target", "cortex-m4", "--json"]).object();
+    let (flash, ram) = (check["targets"][0]["flash_bytes"].as_u64(), check["targets"][0]["ram_bytes"].as_u64());
+    let counted = |figure: &str| object.pointer(figure).and_then(|value| value.as_u64()).unwrap();
+    assert!(flash >= Some(counted("/flash/total")), "the estimate of the flash is an upper one");
+    assert!(ram >= Some(counted("/arena_bytes") + counted("/stack_bytes")), "so is that of the RAM");
     assert!(fs::read(Path::new(object["elf"].as_str().unwrap())).unwrap().starts_with(b"\x7fELF"));
 }
