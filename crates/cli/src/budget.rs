@@ -86,12 +86,12 @@ pub struct Fit {
     pub reasons: Vec<String>,
 }
 
-/// Holds `program` against a target's memories, a budget, or both, whichever is smaller.
-pub fn fit(program: &Program, target: Option<&Target>, budget: &Budget) -> Fit {
+/// Holds programs that are together in one firmware against a target's memories, a budget, or both, whichever is smaller.
+pub fn fit(programs: &[&Program], target: Option<&Target>, budget: &Budget) -> Fit {
     let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
     let flash = least(target.map(|target| u64::from(target.flash_bytes())), budget.flash.map(|size| size.0));
     let ram = least(target.map(|target| u64::from(target.ram.bytes)), budget.ram.map(|size| size.0));
-    let (flash_bytes, ram_bytes) = (estimate::flash_bytes(program, target), estimate::ram_bytes(program));
+    let (flash_bytes, ram_bytes) = (estimate::flash_bytes(programs, target), estimate::ram_bytes(programs));
     let mut reasons = Vec::new();
     for (memory, needed, available) in [("flash", flash_bytes, flash), ("RAM", ram_bytes, ram)] {
         if let Some(available) = available.filter(|&available| needed > available) {

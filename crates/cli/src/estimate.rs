@@ -55,12 +55,13 @@ const KERNELS: &[(&str, u64, u64)] = &[
     ("UnaryF32", 896, 1_152),
 ];
 
-/// Code and constants; for the worse architecture where no target is known.
-pub fn flash_bytes(program: &Program, target: Option<&Target>) -> u64 {
-    let kernels: BTreeSet<&str> = program.steps.iter().map(|step| step.kernel.name()).collect();
-    let steps = program.steps.len() as u64 * STEP_CODE_BYTES;
+/// Code and constants of programs that share one copy of the kernels; for the worse architecture where no target is known.
+pub fn flash_bytes(programs: &[&Program], target: Option<&Target>) -> u64 {
+    let steps = || programs.iter().flat_map(|program| &program.steps);
+    let kernels: BTreeSet<&str> = steps().map(|step| step.kernel.name()).collect();
     let code: u64 = kernels.into_iter().map(|kernel| kernel_bytes(kernel, target)).sum();
-    program.constants_bytes() as u64 + BASE_CODE_BYTES + steps + code
+    let constants: usize = programs.iter().map(|program| program.constants_bytes()).sum();
+    constants as u64 + BASE_CODE_BYTES + steps().count() as u64 * STEP_CODE_BYTES + code
 }
 
 fn kernel_bytes(name: &str, target: Option<&Target>) -> u64 {
@@ -73,9 +74,9 @@ fn kernel_bytes(name: &str, target: Option<&Target>) -> u64 {
     }
 }
 
-/// Arena and stack.
-pub fn ram_bytes(program: &Program) -> u64 {
-    program.arena_bytes as u64 + STACK_BYTES
+/// Arenas, each its own, and one stack.
+pub fn ram_bytes(programs: &[&Program]) -> u64 {
+    programs.iter().map(|program| program.arena_bytes as u64).sum::<u64>() + STACK_BYTES
 }
 
 #[cfg(test)]

@@ -61,8 +61,10 @@ fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
         let command =
             arguments.iter().skip(1).find_map(|argument| argument.to_str().filter(|word| !word.starts_with('-')));
         let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let failure = Failure::usage(message).help("rasbora --help, or rasbora COMMAND --help");
+        // The first paragraph says what is wrong; usage and hints follow.
+        let paragraph: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        let failure = Failure::usage(paragraph.join(" ").trim_start_matches("error: "))
+            .help("rasbora --help, or rasbora COMMAND --help");
         return output::fail(command.unwrap_or_default(), true, &failure);
     }
     match error.print() {

@@ -94,10 +94,12 @@ impl Check {
         let macs = graph.nodes.iter().map(|node| node.model_macs).sum();
         let programs = Programs::new(&graph, &targets)?;
         let program = programs.of(targets.first().copied());
-        let mut fits: Vec<Fit> =
-            targets.iter().map(|&target| budget::fit(programs.of(Some(target)), Some(target), &self.budget)).collect();
+        let mut fits: Vec<Fit> = targets
+            .iter()
+            .map(|&target| budget::fit(&[programs.of(Some(target))], Some(target), &self.budget))
+            .collect();
         if fits.is_empty() && (self.budget.flash.is_some() || self.budget.ram.is_some()) {
-            fits.push(budget::fit(program, None, &self.budget));
+            fits.push(budget::fit(&[program], None, &self.budget));
         }
         let mut ops = BTreeMap::new();
         for operator in &described.operators {

@@ -105,8 +105,9 @@ impl Compile {
         self.check_folder()?;
         let isa = isa_of(target);
         let entries = self.entries(isa)?;
-        let fits: Vec<Fit> = entries.iter().map(|entry| budget::fit(&entry.program, target, &self.budget)).collect();
-        over_budget(&entries, &fits)?;
+        let programs: Vec<&Program> = entries.iter().map(|entry| &entry.program).collect();
+        let fit = budget::fit(&programs, target, &self.budget);
+        over_budget(&fit)?;
         let mut files = emitted(self.emit, &entries, isa)?;
         files.sort();
         let names: Vec<String> = files.iter().map(|(name, _)| name.display().to_string()).collect();
@@ -122,7 +123,7 @@ impl Compile {
             directory: self.output.display().to_string(),
             models,
             files: names,
-            targets: if known { fits } else { Vec::new() },
+            targets: if known { vec![fit] } else { Vec::new() },
             sources,
         };
         Ok(Answer::new(NAME, text(&body), &body))
@@ -225,16 +226,13 @@ fn not_emitted(error: &EmitError) -> Failure {
     Failure::usage(error.to_string()).help("rasbora compile NAME=FILE names the module yourself")
 }
 
-fn over_budget(entries: &[Entry], fits: &[Fit]) -> Result<(), Failure> {
-    let mut reasons = Vec::new();
-    for (entry, fit) in entries.iter().zip(fits) {
-        reasons.extend(fit.reasons.iter().map(|reason| format!("\n  {} on {}: {reason}", entry.name, fit.name)));
-    }
-    if reasons.is_empty() {
+fn over_budget(fit: &Fit) -> Result<(), Failure> {
+    if fit.fits {
         return Ok(());
     }
-    Err(Failure::no("over_budget", format!("nothing was written, for it does not fit:{}", reasons.concat()))
-        .help("rasbora check tells how the figures come about"))
+    let reasons: String = fit.reasons.iter().map(|reason| format!("\n  {}: {reason}", fit.name)).collect();
+    Err(Failure::no("over_budget", format!("nothing was written, for all models together do not fit:{reasons}"))
+        .help("rasbora check tells how the figures of a model come about"))
 }
 
 fn record(models: &[ModelBody], files: Vec<String>) -> Result<Vec<u8>, Failure> {
@@ -274,17 +272,13 @@ fn text(body: &Body) -> String {
     for fit in &body.targets {
         let of =
             |available: Option<u64>| available.map_or_else(String::new, |size| format!(" of {}", screen::memory(size)));
-        let _ = writeln!(
-            text,
-            "  fits {}: flash {}{}, RAM {}{} {}",
-            fit.name,
-            bytes(fit.flash_bytes),
-            of(fit.flash_available_bytes),
-            bytes(fit.ram_bytes),
-            of(fit.ram_available_bytes),
-            styled("(modelled: upper estimates of code and stack)", DIM)
-        );
+        let (flash, ram) = (bytes(fit.flash_bytes), bytes(fit.ram_bytes));
+        let (of_flash, of_ram) = (of(fit.flash_available_bytes), of(fit.ram_available_bytes));
+        let _ = writeln!(text, "\n  fits {}: flash {flash}{of_flash}, RAM {ram}{of_ram}", styled(&fit.name, BOLD));
     }
-    let _ = writeln!(text, "\n  {}", styled("arena and constants: static", DIM));
+    let known =
+        if body.targets.is_empty() { "" } else { "; flash and RAM: modelled, by upper estimates of code and stack" };
+    text.push('\n');
+    text += &styled(&screen::wrapped(&format!("arena and constants: static{known}. K = 1,024 B."), 2), DIM);
     text
 }

@@ -47,6 +47,8 @@ struct Layer {
     index: Option<usize>,
     /// What computed it.
     op: &'static str,
+    /// The key of the array that it was read from.
+    key: Option<String>,
     signature: Signature,
     numbers: Numbers,
 }
@@ -68,6 +70,8 @@ struct Difference {
     tensor: String,
     index: Option<usize>,
     op: &'static str,
+    /// The key of the array, where the other side is a file.
+    key: Option<String>,
     shape: Vec<usize>,
     values: usize,
     differing: usize,
@@ -142,7 +146,7 @@ fn traced(program: &Program, inputs: &[Vec<u8>]) -> Result<Vec<Layer>, Failure> 
 }
 
 fn layer(op: &'static str, port: &Port, bytes: &[u8]) -> Layer {
-    Layer { index: port.source, op, signature: port.into(), numbers: Numbers::of(bytes, port.dtype) }
+    Layer { index: port.source, op, key: None, signature: port.into(), numbers: Numbers::of(bytes, port.dtype) }
 }
 
 /// Every tensor that a step of `program` completes, on `target`'s board.
@@ -217,7 +221,8 @@ fn from_array(key: &str, array: &Array, layer: &Layer) -> Result<Layer, Failure>
         let message = format!("'{key}' has the shape {shape}, but the tensor is {}", layer.signature);
         return Err(Failure::failed("wrong_shape", message));
     }
-    Ok(Layer { index: layer.index, op: layer.op, signature: layer.signature.clone(), numbers })
+    let (index, op, signature) = (layer.index, layer.op, layer.signature.clone());
+    Ok(Layer { index, op, key: Some(key.to_owned()), signature, numbers })
 }
 
 /// The tensors that both sides have, in the order of the reference.
@@ -264,6 +269,7 @@ fn difference(wanted: &Layer, found: &Layer) -> Difference {
         tensor: wanted.signature.name.clone(),
         index: wanted.index,
         op: found.op,
+        key: found.key.clone(),
         shape: wanted.signature.shape.clone(),
         values: a.len(),
         differing: a.iter().zip(&b).filter(|&(&a, &b)| !same(a, b)).count(),
@@ -291,9 +297,10 @@ fn text(body: &Body) -> String {
     for layer in &body.layers {
         let same = layer.differing == 0;
         let index = layer.index.map_or_else(String::new, |index| format!("t{index} "));
+        let key = layer.key.as_ref().map_or_else(String::new, |key| format!(" [{key}]"));
         table.row([
             if same { Cell::new("✓", GOOD) } else { Cell::new("✗", BAD) },
-            format!("{index}{}", screen::layer(&layer.tensor, name_width)).into(),
+            format!("{index}{}{key}", screen::layer(&layer.tensor, name_width)).into(),
             Cell::new(layer.op, DIM),
             number(layer.values as u64).into(),
             number(layer.differing as u64).into(),

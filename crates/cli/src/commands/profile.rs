@@ -112,20 +112,22 @@ impl Profile {
 }
 
 fn sources(target: &Target) -> Sources {
-    let cycles =
-        target.cycles.map_or_else(|| "none: there is no model".into(), |model| format!("modelled: {}", model.name()));
-    [
-        ("instructions", COUNTED.to_owned()),
-        ("cycles", cycles.clone()),
-        ("arena_bytes", STATIC.into()),
-        ("stack_bytes", COUNTED.into()),
-        ("flash", STATIC.into()),
-        ("layers.macs", STATIC.into()),
-        ("layers.macs_model", STATIC.into()),
-        ("layers.instructions", COUNTED.into()),
-        ("layers.cycles", cycles),
+    let mut sources: Sources = [
+        ("instructions", COUNTED),
+        ("arena_bytes", STATIC),
+        ("stack_bytes", COUNTED),
+        ("flash", STATIC),
+        ("layers.macs", STATIC),
+        ("layers.macs_model", STATIC),
+        ("layers.instructions", COUNTED),
     ]
-    .into()
+    .map(|(figure, source)| (figure, source.to_owned()))
+    .into();
+    if let Some(model) = target.cycles {
+        let source = format!("modelled: {}", model.name());
+        sources.extend([("cycles", source.clone()), ("layers.cycles", source)]);
+    }
+    sources
 }
 
 /// The low bytes of xorshift32 (shifts 13, 17, 5; seed 1): int8 and uint8 as they are, floats `byte / 128`.

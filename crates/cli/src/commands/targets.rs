@@ -83,6 +83,9 @@ fn text() -> String {
 }
 
 fn table(targets: &[&Target]) -> String {
+    /// What the columns other than the description take.
+    const OTHER_COLUMNS: usize = 62;
+    let width = screen::columns().saturating_sub(OTHER_COLUMNS).max(12);
     let mut table = Table::titled(&[
         ("target", Align::Left),
         ("flash", Align::Right),
@@ -99,7 +102,7 @@ fn table(targets: &[&Target]) -> String {
             screen::memory(target.ram.bytes.into()).into(),
             clock.into(),
             Cell::new(target.cycles.map_or("–", |model| model.name()), DIM),
-            Cell::new(target.description, DIM),
+            Cell::new(screen::shortened(target.description, width), DIM),
         ]);
     }
     table.render()

@@ -13,6 +13,8 @@ fn a_command_line_without_sense_is_usage() {
         let json = rasbora(&[arguments, &["--json"]].concat());
         assert_eq!(json.failed(), (Some(2), "usage".into()), "{arguments:?}");
     }
+    let missing = rasbora(&["check", "--json"]).object();
+    assert_eq!(missing["error"]["message"], "the following required arguments were not provided: <MODEL>");
     let size = rasbora(&["check", "m.tflite", "--ram", "64Q"]);
     assert!(size.err.contains("65536, 256K, 1M"), "{}", size.err);
 }
