@@ -138,11 +138,24 @@ enum Against {
 fn traced(program: &Program, inputs: &[Vec<u8>]) -> Result<Vec<Layer>, Failure> {
     let progress = screen::Progress::start("running on this machine".into());
     let trace = host::trace(program, inputs).map_err(|error| Failure::failed("not_run", error.to_string()))?;
+    let outputs = host::run(program, inputs).map_err(|error| Failure::failed("not_run", error.to_string()))?;
     drop(progress);
-    let layers = program.steps.iter().zip(trace).flat_map(|(step, written)| {
-        step.written.iter().zip(written).map(|(port, bytes)| layer(step.op, port, &bytes)).collect::<Vec<_>>()
+    let steps = program.steps.iter().zip(trace);
+    let written = steps.flat_map(|(step, written)| {
+        let ports = step.written.iter().zip(written);
+        ports.map(|(port, bytes)| layer(step.op, port, &bytes)).collect::<Vec<_>>()
     });
-    Ok(layers.collect())
+    Ok(with_outputs(written.collect(), program, &outputs))
+}
+
+/// Adds the network's outputs that no step completes, for they are views of other tensors.
+fn with_outputs(mut layers: Vec<Layer>, program: &Program, outputs: &[Vec<u8>]) -> Vec<Layer> {
+    for (port, bytes) in program.outputs.iter().zip(outputs) {
+        if layers.iter().all(|layer| layer.signature.name != port.name) {
+            layers.push(layer("Output", port, bytes));
+        }
+    }
+    layers
 }
 
 fn layer(op: &'static str, port: &Port, bytes: &[u8]) -> Layer {
@@ -167,7 +180,9 @@ fn emulated_trace(
     };
     let options = Options { mode: Mode::Steps, trace: ports.iter().map(range).collect(), ..Options::default() };
     let measured = emulated::measure(target, file, program, inputs, &options)?;
-    Ok(ports.into_iter().zip(measured.trace).map(|((_, op, port), bytes)| layer(op, port, &bytes)).collect())
+    let layers = ports.into_iter().zip(measured.trace).map(|((_, op, port), bytes)| layer(op, port, &bytes)).collect();
+    let outputs = measured.outputs.into_iter().next().unwrap_or_default();
+    Ok(with_outputs(layers, program, &outputs))
 }
 
 /// The arrays of a file that stand for tensors of `reference`.
@@ -181,15 +196,22 @@ fn from_archive(path: &Path, program: &Program, reference: &[Layer]) -> Result<V
     let Content::Arrays(arrays) = tensors::read(path, &any)? else { return Ok(Vec::new()) };
     let mut layers = Vec::new();
     let mut unknown = Vec::new();
+    let keys: Vec<String> = arrays.iter().filter_map(|keyed| keyed.key.clone()).collect();
+    // TFLM's arithmetic is ours; LiteRT's differs from it by one here and there.
+    let by_tflm = |key: &str| key.strip_prefix("ref_").is_some_and(|rest| keys.contains(&format!("tflm_{rest}")));
     for keyed in arrays {
         let key = keyed.key.unwrap_or_default();
+        if by_tflm(&key) {
+            unknown.push(key);
+            continue;
+        }
         match reference.iter().find(|layer| stands_for(&key, layer, program)) {
             Some(layer) => layers.push(from_array(&key, &keyed.array, layer)?),
             None => unknown.push(key),
         }
     }
     if !unknown.is_empty() {
-        screen::note(&format!("no tensors of the model, so not compared: {}", unknown.join(", ")));
+        screen::note(&format!("not compared: {}", unknown.join(", ")));
     }
     Ok(layers)
 }
@@ -309,9 +331,21 @@ fn text(body: &Body) -> String {
     }
     text += &table.render();
     text.push('\n');
+    text += &verdict(body);
+    let note = format!("integers agree exactly, floats within {FLOAT_TOLERANCE:e} of the tensor's largest value");
+    let _ = writeln!(text, "\n  {}", styled(&note, DIM));
+    text
+}
+
+/// Whether all are equal, or which is the first that is not.
+fn verdict(body: &Body) -> String {
+    let mut text = String::new();
     match &body.first {
         None => {
-            let verdict = format!("{} tensors are equal", body.compared);
+            let verdict = match body.compared {
+                1 => "1 tensor is equal".to_owned(),
+                count => format!("{count} tensors are equal"),
+            };
             let _ = writeln!(text, "  {}", styled(&verdict, GOOD));
         }
         Some(first) => {
@@ -330,7 +364,5 @@ fn text(body: &Body) -> String {
             );
         }
     }
-    let note = format!("integers agree exactly, floats within {FLOAT_TOLERANCE:e} of the tensor's largest value");
-    let _ = writeln!(text, "\n  {}", styled(&note, DIM));
     text
 }

@@ -103,30 +103,13 @@ fn numbers(
     wanted: &Signature,
     how: &Pixels,
 ) -> Result<(Vec<u8>, String), Box<Misfit>> {
-    let given = !how.mean.is_empty() || !how.std.is_empty();
     let unclear =
         |help: &str| wanted.misfit("pixels_unclear", file, "has pixels whose meaning there is not clear", help);
+    let given = !how.mean.is_empty() || !how.std.is_empty();
     if wanted.dtype == DType::U8 && !given {
         return Ok((pixels.to_vec(), "pixels as they are".into()));
     }
-    let (mean, std, meaning) = match (wanted.dtype, wanted.quantisation) {
-        _ if given => {
-            let or = |values: &[f32], default| if values.is_empty() { vec![default] } else { values.to_vec() };
-            let (mean, std) = (or(&how.mean, 0.0), or(&how.std, 1.0));
-            let meaning = format!("(pixels − {}) / {}", list(&mean), list(&std));
-            (mean, std, meaning)
-        }
-        (DType::F32, _) => (vec![0.0], vec![255.0], "pixels / 255".into()),
-        (_, Some((scale, _))) if scale < UNIT_SCALE => (vec![0.0], vec![255.0], "pixels / 255".into()),
-        (_, Some((scale, _))) if PIXEL_SCALES.contains(&scale) => (vec![0.0], vec![1.0], "pixels 0 to 255".into()),
-        (_, Some((scale, zero_point))) => {
-            return Err(unclear(&format!(
-                "the input has scale {scale}, zero point {zero_point}: say by --mean and --std what a pixel p, 0 to 255, \
-                 is there: (p − mean) / std"
-            )));
-        }
-        (_, None) => return Err(unclear(NO_SCALE)),
-    };
+    let (mean, std, meaning) = meaning(wanted, how).map_err(|help| unclear(&help))?;
     for values in [&mean, &std] {
         if values.len() != 1 && values.len() != channels {
             let help = format!("--mean and --std take one number, or {channels} separated by commas");
@@ -148,6 +131,26 @@ fn numbers(
             Ok((bytes, format!("{meaning}, quantised with scale {scale}, zero point {zero_point}{outside}")))
         }
         _ => Err(unclear(NO_SCALE)),
+    }
+}
+
+/// Mean, standard deviation, and in words what a pixel is; or what the user must say.
+fn meaning(wanted: &Signature, how: &Pixels) -> Result<(Vec<f32>, Vec<f32>, String), String> {
+    if !how.mean.is_empty() || !how.std.is_empty() {
+        let or = |values: &[f32], default| if values.is_empty() { vec![default] } else { values.to_vec() };
+        let (mean, std) = (or(&how.mean, 0.0), or(&how.std, 1.0));
+        let meaning = format!("(pixels − {}) / {}", list(&mean), list(&std));
+        return Ok((mean, std, meaning));
+    }
+    match (wanted.dtype, wanted.quantisation) {
+        (DType::F32, _) => Ok((vec![0.0], vec![255.0], "pixels / 255".into())),
+        (_, Some((scale, _))) if scale < UNIT_SCALE => Ok((vec![0.0], vec![255.0], "pixels / 255".into())),
+        (_, Some((scale, _))) if PIXEL_SCALES.contains(&scale) => Ok((vec![0.0], vec![1.0], "pixels 0 to 255".into())),
+        (_, Some((scale, zero_point))) => Err(format!(
+            "the input has scale {scale}, zero point {zero_point}: say by --mean and --std what a pixel p, 0 to 255, is \
+             there: (p − mean) / std"
+        )),
+        (_, None) => Err(NO_SCALE.into()),
     }
 }
 
