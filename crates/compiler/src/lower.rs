@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
+use rasbora_device::arithmetic::Requantise;
 use rasbora_device::memory::Multiplier;
 use rasbora_device::ops::{Kernel, Need, OperandList, Overlap};
 use thiserror::Error;
 
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
+use crate::ops::paired::{self, Streams};
 use crate::ops::{Operation, quantised};
 use crate::target::InstructionSet;
 
@@ -193,6 +195,20 @@ impl<'a> Site<'a> {
             .map_err(|reason| self.refuse(reason))?;
         let bytes = bytes_of(multipliers.iter().flat_map(|&Multiplier { value, shift }| [value, shift]));
         Ok((self.constant(bytes), multipliers.len() as u32))
+    }
+
+    /// The streams of paired weights for a layer whose input, weights, bias and output are inputs 0, 1, 2 and output 0;
+    /// `None` where they are not proven to give the same bytes.
+    ///
+    /// # Errors
+    /// Where scales are missing.
+    pub fn paired_streams(&self, requantise: Requantise) -> Result<Option<Streams>, LowerError> {
+        let (Some(weights), Some(bias)) = (self.input(1).values::<i8>(), self.input(2).values::<i32>()) else {
+            return Ok(None);
+        };
+        let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), bias.len())
+            .map_err(|reason| self.refuse(reason))?;
+        Ok(paired::streams(paired::Layer { weights: &weights, bias: &bias, multipliers: &multipliers, requantise }))
     }
 
     /// Adds a step.

@@ -58,6 +58,8 @@ pub struct Board {
 pub enum InstructionSet {
     /// Plain Rust, for every processor.
     Portable,
+    /// Armv7E-M, or Armv8-M with the DSP extension.
+    Armv7em,
 }
 
 impl InstructionSet {
@@ -65,6 +67,7 @@ impl InstructionSet {
     pub const fn type_name(self) -> &'static str {
         match self {
             Self::Portable => "Portable",
+            Self::Armv7em => "Armv7em",
         }
     }
 }
@@ -169,7 +172,7 @@ pub const TARGETS: &[Target] = &[
         description: "Cortex-M4 with FPU, emulated (QEMU mps2-an386)",
         triple: V7EM,
         cpu: "cortex-m4",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7em,
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
@@ -182,7 +185,7 @@ pub const TARGETS: &[Target] = &[
         description: "Cortex-M7, emulated (QEMU mps2-an500)",
         triple: V7EM,
         cpu: "cortex-m7",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7em,
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
@@ -195,7 +198,7 @@ pub const TARGETS: &[Target] = &[
         description: "Cortex-M33 with DSP and FPU, emulated (QEMU mps2-an505)",
         triple: V8M,
         cpu: "cortex-m33",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7em,
         flash: memory(0x1000_0000, 4 * MIB),
         ram: memory(0x3800_0000, 4 * MIB),
         clock_hz: Some(20 * MHZ),
@@ -257,7 +260,7 @@ pub const TARGETS: &[Target] = &[
         description: "Nordic nRF52832, Cortex-M4F",
         triple: V7EM,
         cpu: "cortex-m4",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7em,
         flash: memory(0, 512 * KIB),
         ram: memory(0x2000_0000, 64 * KIB),
         clock_hz: Some(64 * MHZ),
@@ -270,7 +273,7 @@ pub const TARGETS: &[Target] = &[
         description: "Nordic nRF52840, Cortex-M4F",
         triple: V7EM,
         cpu: "cortex-m4",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7em,
         flash: memory(0, MIB),
         ram: memory(0x2000_0000, 256 * KIB),
         clock_hz: Some(64 * MHZ),
@@ -283,7 +286,7 @@ pub const TARGETS: &[Target] = &[
         description: "ST STM32L4R5xI, Cortex-M4F",
         triple: V7EM,
         cpu: "cortex-m4",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7em,
         flash: memory(0x0800_0000, 2 * MIB),
         ram: memory(0x2000_0000, 640 * KIB),
         clock_hz: Some(120 * MHZ),
@@ -296,7 +299,7 @@ pub const TARGETS: &[Target] = &[
         description: "ST STM32F746xG, Cortex-M7",
         triple: V7EM,
         cpu: "cortex-m7",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7em,
         flash: memory(0x0800_0000, MIB),
         ram: memory(0x2000_0000, 320 * KIB),
         clock_hz: Some(216 * MHZ),
@@ -309,7 +312,7 @@ pub const TARGETS: &[Target] = &[
         description: "ST STM32U575xI, Cortex-M33",
         triple: V8M,
         cpu: "cortex-m33",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7em,
         flash: memory(0x0800_0000, 2 * MIB),
         ram: memory(0x2000_0000, 768 * KIB),
         clock_hz: Some(160 * MHZ),

@@ -75,6 +75,8 @@ unsafe impl Element for i16 {}
 // SAFETY: as above.
 unsafe impl Element for i32 {}
 // SAFETY: as above.
+unsafe impl Element for u32 {}
+// SAFETY: as above.
 unsafe impl Element for f32 {}
 // SAFETY: as above.
 unsafe impl Element for Multiplier {}
@@ -214,6 +216,18 @@ impl<'a, T: Element> ViewMut<'a, T> {
             // SAFETY: both hold `elements.len` elements, and `Cell` lets them be written through a shared reference.
             unsafe { core::ptr::copy(elements.first, self.0.as_ptr().cast_mut().cast(), elements.len) }
         }
+    }
+
+    /// The cells as a slice.
+    #[inline(always)]
+    pub fn cells(self) -> &'a [Cell<T>] {
+        self.0
+    }
+
+    /// The first element's address, for the kernels of an instruction set.
+    #[inline(always)]
+    pub fn as_mut_ptr(self) -> *mut T {
+        self.0.as_ptr().cast_mut().cast()
     }
 
     /// The same elements, to be read.

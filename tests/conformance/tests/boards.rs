@@ -70,7 +70,8 @@ fn model(corpus: &Path, name: &str, path: &str, target: &Target) -> Result<Measu
 }
 
 fn measure(program: &Program, target: &Target, folder: &Path, calls: &[Call]) -> Result<Measurement, String> {
-    let files = emit(&[Named { name: "network", program, isa: target.isa.type_name() }]).map_err(|error| error.to_string())?;
+    let files =
+        emit(&[Named { name: "network", program, isa: target.isa.type_name() }]).map_err(|error| error.to_string())?;
     for (path, content) in files {
         let path: PathBuf = folder.join(path);
         std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(|error| error.to_string())?;
@@ -99,7 +100,8 @@ fn near_stored(name: &str, target: &Target, program: &Program, measured: &Measur
     ];
     for (column, found) in found {
         let stored = columns.iter().position(|name| *name == column).and_then(|at| row.get(at)?.parse::<f64>().ok());
-        let stored = stored.ok_or_else(|| format!("tests/figures.tsv has no {column} for {name} on {}", target.name))?;
+        let stored =
+            stored.ok_or_else(|| format!("tests/figures.tsv has no {column} for {name} on {}", target.name))?;
         if (found as f64 - stored).abs() > TOLERANCE * stored {
             return Err(format!(
                 "{column} is {found}, but {stored} is stored; if this is meant, run `cargo xtask figures` and commit"

@@ -3,10 +3,12 @@
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
+use super::paired::Streams;
 use super::quantised::{channel_multipliers, expect_dtype};
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor};
-use crate::lower::{LowerError, Site};
+use crate::lower::{LowerError, Site, Value};
+use crate::target::InstructionSet;
 
 /// `out = activation(bias + Σ (input + input_offset) · weights)`, where the input outside the image is `padding_value`.
 ///
@@ -110,9 +112,16 @@ impl Operation for Conv2d {
             return site.step(kernel, &[input, weights, bias, out]);
         }
         site.expect_folded(self.input_offset)?;
-        let (multipliers, count) = site.multipliers(o)?;
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
+        if site.isa() == InstructionSet::Armv7em && groups == 1 {
+            if let Some(Streams { filters, correction, zero }) = site.paired_streams(requantise)? {
+                let kernel = kernels::PairedConv2d { window, inputs, outputs, padding_value, correction, zero };
+                let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
+                return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
+            }
+        }
+        let (multipliers, count) = site.multipliers(o)?;
         let kernel = kernels::Conv2d { window, inputs, outputs, groups, padding_value, requantise, multipliers: count };
         site.step(kernel, &[input, weights, bias, multipliers, out])
     }

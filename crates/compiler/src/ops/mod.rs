@@ -13,6 +13,7 @@ mod fully_connected;
 mod mean;
 mod movement;
 mod pad;
+pub mod paired;
 mod pool2d;
 mod quantise;
 pub mod quantised;

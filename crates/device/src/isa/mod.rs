@@ -3,11 +3,15 @@
 //! Each instruction set is a file here. Every one of them equals [`Portable`] bit for bit; a kernel that wants more than
 //! these primitives has a file of its own beside the portable one.
 
+mod armv7em;
+pub mod paired;
 mod portable;
 
+pub use armv7em::Armv7em;
+pub use paired::Paired;
 pub use portable::Portable;
 
-use crate::memory::View;
+use crate::memory::{View, ViewMut};
 
 /// What an instruction set does faster than plain Rust.
 pub trait Isa {
@@ -16,4 +20,9 @@ pub trait Isa {
 
     /// Four dot products with one input.
     fn dot4(input: View<'_, i8>, weights: [&[i8]; 4]) -> [i32; 4];
+
+    /// All outputs of two columns by paired weights, see [`paired`]; nothing where the lengths do not fit.
+    fn paired(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut<'_, i8>; 2]) {
+        paired::portable(paired, x, filters, out);
+    }
 }

@@ -17,6 +17,7 @@ pub mod dequantise;
 pub mod fill;
 pub mod fully_connected;
 pub mod mean;
+pub mod paired_conv2d;
 pub mod pool2d;
 pub mod quantise;
 pub mod softmax;
@@ -33,6 +34,7 @@ pub use dequantise::Dequantise;
 pub use fill::Fill;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
 pub use mean::{Mean, MeanF32};
+pub use paired_conv2d::PairedConv2d;
 pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
 pub use quantise::Quantise;
 pub use softmax::{Softmax, SoftmaxF32};
@@ -66,6 +68,7 @@ macro_rules! for_every_kernel {
             21 => UnaryF32,
             22 => Quantise,
             23 => Dequantise,
+            24 => PairedConv2d,
         }
     };
 }

@@ -1,0 +1,305 @@
+//! Requantisation in three instructions, proven equal to TFLite's double rounding, and the streams of paired weights.
+//!
+//! The kernels of [`rasbora_device::isa::paired`] compute `y = saturate((hi(a · m) + zero) >> 9)` with
+//! `a = 256·sum + β`.
+//! TFLite's output is a monotone step function of the sum, so it is known by its thresholds `Tⱼ`, the least sum whose output
+//! is at least `j`. With `Cⱼ = ⌈(2⁹·j − zero)·2³² / m⌉` the kernel's output is at least `j` just where `a ≥ Cⱼ`: both are equal
+//! for every sum in the layer's range exactly if `max(Cⱼ − 256·Tⱼ) ≤ β ≤ min(Cⱼ − 256·Tⱼ) + 255`. The search tries `m` near
+//! its nominal value; equal thresholds are the proof.
+//!
+//! TFLite rounds half away from zero, which moves the thresholds of negative sums. Where the activation does not cut them
+//! off, `β` is another for negative sums: one `correction` for the layer.
+
+use rasbora_device::arithmetic::{Requantise, multiply};
+use rasbora_device::isa::Paired;
+use rasbora_device::isa::paired::{SHIFT, pair};
+use rasbora_device::memory::Multiplier;
+
+use crate::graph::bytes_of;
+
+/// How far from the nominal multiplier the search goes.
+const REACH: i64 = 200;
+
+/// A layer's outputs: weights `[o][taps]`, biases, multipliers (one an output or one for all).
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// Weights of all outputs, one after the other.
+    pub weights: &'a [i8],
+    /// Biases, zero points folded in.
+    pub bias: &'a [i32],
+    /// Multipliers.
+    pub multipliers: &'a [Multiplier],
+    /// Zero point and range of the output.
+    pub requantise: Requantise,
+}
+
+/// Constants of a layer for the paired kernels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Streams {
+    /// The `filters` of [`rasbora_device::isa::paired`].
+    pub filters: Vec<u8>,
+    /// See [`Paired::correction`].
+    pub correction: i32,
+    /// See [`Paired::zero`].
+    pub zero: i32,
+}
+
+/// Multiplier and bias of one output, and the corrections that go with them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Fit {
+    multiplier: i32,
+    beta: Bounds,
+    negative: Bounds,
+}
+
+/// An interval of integers, empty where `least > most`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bounds {
+    least: i64,
+    most: i64,
+}
+
+impl Bounds {
+    const ALL: Self = Self { least: -(1 << 40), most: 1 << 40 };
+
+    fn is_empty(self) -> bool {
+        self.least > self.most
+    }
+}
+
+/// The thresholds of one output: pairs `(j, Tⱼ)` for sums in `range`; `range.most + 1` where `j` is never reached.
+struct Steps {
+    thresholds: Vec<(i64, i64)>,
+    range: Bounds,
+}
+
+impl Steps {
+    /// `None` where a sum times a left shift leaves 32 bits: then TFLite's arithmetic is not monotone.
+    fn new(range: Bounds, multiplier: Multiplier, requantise: Requantise) -> Option<Self> {
+        let left = multiplier.shift.max(0);
+        let fits = |sum: i64| sum.checked_mul(1 << left).is_some_and(|sum| i32::try_from(sum).is_ok());
+        if left > 30 || !fits(range.least) || !fits(range.most) || multiplier.value < 0 {
+            return None;
+        }
+        let output = |sum: i64| i64::from(requantise.clamp(multiply(sum as i32, multiplier)));
+        let mut thresholds = Vec::with_capacity(255);
+        let mut from = range.least;
+        for j in -127..=127 {
+            let (mut below, mut above) = (from - 1, range.most + 1);
+            while above - below > 1 {
+                let middle = below + (above - below) / 2;
+                if output(middle) >= j { above = middle } else { below = middle }
+            }
+            from = above;
+            thresholds.push((j, above));
+        }
+        Some(Self { thresholds, range })
+    }
+
+    /// What `β` may be for sums that are not negative, and for those that are, with multiplier `m` and [`Paired::zero`].
+    /// Without `split` one `β` must serve both.
+    fn bounds(&self, m: i64, zero: i64, split: bool) -> (Bounds, Bounds) {
+        let (mut positive, mut negative) = (Bounds::ALL, Bounds::ALL);
+        for &(j, threshold) in &self.thresholds {
+            let reach = (((j << SHIFT) - zero) << 32).div_ceil_exact(m);
+            let at_threshold = reach - 256 * threshold;
+            // The sum at the threshold reaches `j`, and the one before does not.
+            if threshold <= self.range.most {
+                let side = if threshold < 0 && split { &mut negative } else { &mut positive };
+                side.least = side.least.max(at_threshold);
+            }
+            if threshold > self.range.least {
+                let side = if threshold - 1 < 0 && split { &mut negative } else { &mut positive };
+                side.most = side.most.min(at_threshold + 255);
+            }
+        }
+        (positive, negative)
+    }
+}
+
+trait DivCeil {
+    /// `⌈self / divisor⌉` for a positive divisor.
+    fn div_ceil_exact(self, divisor: Self) -> Self;
+}
+
+impl DivCeil for i64 {
+    fn div_ceil_exact(self, divisor: i64) -> i64 {
+        -(-self).div_euclid(divisor)
+    }
+}
+
+/// The streams for a layer; `None` where no proof is found or the sums leave 32 bits.
+pub fn streams(layer: Layer<'_>) -> Option<Streams> {
+    let outputs = layer.bias.len();
+    let taps = layer.weights.len().checked_div(outputs)?;
+    if outputs < 2 || taps == 0 || layer.weights.contains(&i8::MIN) {
+        return None;
+    }
+    let filters: Vec<&[i8]> = layer.weights.chunks(taps).collect();
+    let steps: Vec<Steps> = (0..outputs)
+        .map(|o| {
+            let multiplier = *layer.multipliers.get(o).or(layer.multipliers.first())?;
+            Steps::new(sum_range(filters[o], layer.bias[o]), multiplier, layer.requantise)
+        })
+        .collect::<Option<_>>()?;
+    let nominal = |o: usize| {
+        let multiplier = layer.multipliers.get(o).or(layer.multipliers.first()).copied().unwrap_or_default();
+        // real · 2^(24 + SHIFT), where the sum is scaled by 2^8 and hi() divides by 2^32.
+        f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31 + 24 + SHIFT as i32)
+    };
+    let whole = |o: usize| fits(&steps[o], nominal(o), 0, false).into_iter().next();
+    if let Some(fits) = (0..outputs).map(whole).collect::<Option<Vec<Fit>>>() {
+        let chosen: Vec<(i32, i64)> = fits.iter().map(|fit| (fit.multiplier, fit.beta.middle())).collect();
+        return encode(&filters, &steps, layer.bias, &chosen, 0, 0);
+    }
+    // Half a step for rounding cannot be in the biases, which must leave the sign of a sum as it is.
+    let zero = (i64::from(layer.requantise.zero_point) << SHIFT) + (1 << (SHIFT - 1));
+    let all: Vec<Vec<Fit>> = (0..outputs).map(|o| fits(&steps[o], nominal(o), zero, true)).collect();
+    let (correction, chosen) = common_correction(&all)?;
+    encode(&filters, &steps, layer.bias, &chosen, correction, zero)
+}
+
+impl Bounds {
+    fn middle(self) -> i64 {
+        self.least + (self.most - self.least) / 2
+    }
+}
+
+/// The interval of sums that int8 inputs can make.
+fn sum_range(filter: &[i8], bias: i32) -> Bounds {
+    let mut range = Bounds { least: bias.into(), most: bias.into() };
+    for &weight in filter {
+        let (low, high) = (-128 * i64::from(weight), 127 * i64::from(weight));
+        range.least += low.min(high);
+        range.most += low.max(high);
+    }
+    range
+}
+
+/// Multipliers near `nominal` for which there is a `β`, the nearest first.
+fn fits(steps: &Steps, nominal: f64, zero: i64, split: bool) -> Vec<Fit> {
+    let nominal = nominal.round() as i64;
+    let mut found = Vec::new();
+    for distance in 0..=REACH {
+        for m in [nominal - distance, nominal + distance] {
+            if m < 1 || m > i64::from(i32::MAX) || (distance == 0 && !found.is_empty()) {
+                continue;
+            }
+            let (mut beta, negative) = steps.bounds(m, zero, split);
+            if split {
+                // The sign of the biased sum must be that of the sum.
+                beta = Bounds { least: beta.least.max(0), most: beta.most.min(255) };
+            }
+            if !beta.is_empty() && !negative.is_empty() {
+                found.push(Fit { multiplier: m as i32, beta, negative });
+                if !split {
+                    return found;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A correction that serves every output, with the multiplier and `β` of each.
+fn common_correction(all: &[Vec<Fit>]) -> Option<(i32, Vec<(i32, i64)>)> {
+    let choose = |fits: &[Fit], correction: i64| {
+        fits.iter().find_map(|fit| {
+            let least = fit.beta.least.max(fit.negative.least - correction);
+            let most = fit.beta.most.min(fit.negative.most - correction);
+            let beta = Bounds { least, most };
+            (!beta.is_empty()).then(|| (fit.multiplier, beta.middle()))
+        })
+    };
+    // A step of the inner rounding is 1 to 2 sums wide, which is 256 to 512 here; widen for slack on both sides.
+    (-1024..=256).rev().find_map(|correction| {
+        let chosen: Option<Vec<_>> = all.iter().map(|fits| choose(fits, correction)).collect();
+        chosen.map(|chosen| (correction as i32, chosen))
+    })
+}
+
+/// Blocks of three outputs, then of two: biases, lanes step by step, multipliers.
+fn encode(
+    filters: &[&[i8]],
+    steps: &[Steps],
+    bias: &[i32],
+    chosen: &[(i32, i64)],
+    correction: i32,
+    zero: i64,
+) -> Option<Streams> {
+    let mut words: Vec<u32> = Vec::new();
+    let (threes, twos) = Paired::blocks(filters.len() as u32);
+    let mut output = 0;
+    for width in std::iter::repeat_n(3, threes as usize).chain(std::iter::repeat_n(2, twos as usize)) {
+        let block = output..output + width;
+        for o in block.clone() {
+            let beta = chosen[o].1;
+            let fits = |sum: i64| {
+                i32::try_from(256 * sum + beta).is_ok()
+                    && i32::try_from(256 * sum + beta + i64::from(correction)).is_ok()
+            };
+            if !fits(steps[o].range.least) || !fits(steps[o].range.most) {
+                return None;
+            }
+            let odd: i64 = filters[o].iter().skip(1).step_by(2).map(|&weight| i64::from(weight)).sum();
+            words.push((256 * i64::from(bias[o]) + beta - 129 * odd) as u32);
+        }
+        for step in 0..filters[0].len().div_ceil(4) {
+            for filter in &filters[block.clone()] {
+                let weight = |i: usize| filter.get(4 * step + i).copied().unwrap_or_default();
+                words.push(pair([weight(0), weight(1), weight(2), weight(3)]));
+            }
+        }
+        words.extend(block.map(|o| chosen[o].0.cast_unsigned()));
+        output += width;
+    }
+    Some(Streams {
+        filters: bytes_of(words.into_iter().map(u32::cast_signed)),
+        correction,
+        zero: i32::try_from(zero).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::quantise_multiplier;
+
+    /// Every sum near a threshold, and many others, by the kernel's formula against TFLite's.
+    fn check(real: f64, zero_point: i32, min: i8, sums: i32) -> bool {
+        let (multiplier, requantise) = (quantise_multiplier(real), Requantise { zero_point, min, max: 127 });
+        // Two taps of 127 and a bias spread the sums enough; the range is what counts.
+        let weights: Vec<i8> = (0..2 * 64).map(|i| if i % 2 == 0 { 127 } else { -127 }).collect();
+        let layer = Layer { weights: &weights, bias: &[sums, -sums], multipliers: &[multiplier], requantise };
+        let Some(streams) = streams(layer) else { return false };
+        let words: Vec<i32> =
+            streams.filters.chunks(4).map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+        let odd: i32 = weights[..64].iter().skip(1).step_by(2).map(|&w| i32::from(w)).sum();
+        for (o, bias) in [(0, sums), (1, -sums)] {
+            let range = sum_range(&weights[..64], bias);
+            let beta = i64::from(words[o]) + 129 * i64::from(odd) - 256 * i64::from(bias);
+            let m = words[words.len() - 2 + o];
+            for sum in (range.least..=range.most).step_by(7) {
+                let found = rasbora_device::isa::paired::requantise(
+                    (256 * sum + beta) as i32,
+                    m,
+                    streams.correction,
+                    streams.zero,
+                );
+                assert_eq!(found, requantise.apply(sum as i32, multiplier), "real {real}, sum {sum}");
+            }
+        }
+        true
+    }
+
+    #[test]
+    fn fitted_requantisation_equals_double_rounding() {
+        let mut fitted = 0;
+        for i in 0..40 {
+            let real = 2f64.powf(-4.0 - f64::from(i) / 6.0) * 0.97;
+            fitted += usize::from(check(real, -128, -128, 100));
+            fitted += usize::from(check(real, 4, -128, 3000));
+        }
+        assert!(fitted >= 76, "only {fitted} of 80 were fitted");
+    }
+}
