@@ -152,7 +152,10 @@ fn write_module(w: &mut String, name: &str, program: &Program, isa: &str) -> std
     write_port_matches(w, program)
 }
 
+/// The parameters of a step are hidden behind `black_box`: else the compiler clones a kernel for each step's parameters.
 const USES: &str = "
+#[allow(unused_imports)]
+use core::hint::black_box;
 #[allow(unused_imports)]
 use rasbora_device::arithmetic::*;
 use rasbora_device::memory::{self, Aligned, Memory, Operand};
@@ -291,7 +294,7 @@ fn write_ports(w: &mut String, program: &Program) -> std::fmt::Result {
 
 fn write_runs(w: &mut String, program: &Program) -> std::fmt::Result {
     let call = |index: usize, step: &Step| {
-        format!("STEP_{index}.run::<Isa>(0..{}, self.memory(), &OPERANDS_{index})", step.kernel.rows())
+        format!("black_box(&STEP_{index}).run::<Isa>(0..{}, self.memory(), &OPERANDS_{index})", step.kernel.rows())
     };
     writeln!(w, "\n    /// One inference.\n    pub fn run(&mut self) {{")?;
     for (index, step) in program.steps.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Requantisation in three instructions, proven equal to TFLite's double rounding, and the streams of paired weights.
 //!
-//! The kernels of [`rasbora_device::isa::paired`] compute `y = saturate((hi(a · m) + zero) >> 9)` with
+//! The kernels of [`rasbora_device::isa::paired`] compute `y = saturate((hi(a · m) + zero) >> shift)` with
 //! `a = 256·sum + β`.
 //! TFLite's output is a monotone step function of the sum, so it is known by its thresholds `Tⱼ`, the least sum whose output
-//! is at least `j`. With `Cⱼ = ⌈(2⁹·j − zero)·2³² / m⌉` the kernel's output is at least `j` just where `a ≥ Cⱼ`: both are equal
+//! is at least `j`. With `Cⱼ = ⌈(2ˢʰⁱᶠᵗ·j − zero)·2³² / m⌉` the kernel's output is at least `j` just where `a ≥ Cⱼ`: both are equal
 //! for every sum in the layer's range exactly if `max(Cⱼ − 256·Tⱼ) ≤ β ≤ min(Cⱼ − 256·Tⱼ) + 255`. The search tries `m` near
 //! its nominal value; equal thresholds are the proof.
 //!
@@ -12,7 +12,7 @@
 
 use rasbora_device::arithmetic::{Requantise, multiply};
 use rasbora_device::isa::Paired;
-use rasbora_device::isa::paired::{SHIFT, pair};
+use rasbora_device::isa::paired::{FINE_SHIFT, SHIFT, pair};
 use rasbora_device::memory::Multiplier;
 
 use crate::graph::bytes_of;
@@ -42,6 +42,8 @@ pub struct Streams {
     pub correction: i32,
     /// See [`Paired::zero`].
     pub zero: i32,
+    /// See [`Paired::shift`].
+    pub shift: u32,
 }
 
 /// Multiplier and bias of one output, and the corrections that go with them.
@@ -98,10 +100,10 @@ impl Steps {
 
     /// What `β` may be for sums that are not negative, and for those that are, with multiplier `m` and [`Paired::zero`].
     /// Without `split` one `β` must serve both.
-    fn bounds(&self, m: i64, zero: i64, split: bool) -> (Bounds, Bounds) {
+    fn bounds(&self, m: i64, zero: i64, shift: u32, split: bool) -> (Bounds, Bounds) {
         let (mut positive, mut negative) = (Bounds::ALL, Bounds::ALL);
         for &(j, threshold) in &self.thresholds {
-            let reach = (((j << SHIFT) - zero) << 32).div_ceil_exact(m);
+            let reach = (((j << shift) - zero) << 32).div_ceil_exact(m);
             let at_threshold = reach - 256 * threshold;
             // The sum at the threshold reaches `j`, and the one before does not.
             if threshold <= self.range.most {
@@ -130,6 +132,10 @@ impl DivCeil for i64 {
 
 /// The streams for a layer; `None` where no proof is found or the sums leave 32 bits.
 pub fn streams(layer: Layer<'_>) -> Option<Streams> {
+    [FINE_SHIFT, SHIFT].into_iter().find_map(|shift| streams_of_shift(layer, shift))
+}
+
+fn streams_of_shift(layer: Layer<'_>, shift: u32) -> Option<Streams> {
     let outputs = layer.bias.len();
     let taps = layer.weights.len().checked_div(outputs)?;
     if outputs < 2 || taps == 0 || layer.weights.contains(&i8::MIN) {
@@ -144,19 +150,26 @@ pub fn streams(layer: Layer<'_>) -> Option<Streams> {
         .collect::<Option<_>>()?;
     let nominal = |o: usize| {
         let multiplier = layer.multipliers.get(o).or(layer.multipliers.first()).copied().unwrap_or_default();
-        // real · 2^(24 + SHIFT), where the sum is scaled by 2^8 and hi() divides by 2^32.
-        f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31 + 24 + SHIFT as i32)
+        // real · 2^(24 + shift), where the sum is scaled by 2^8 and hi() divides by 2^32.
+        f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31 + 24 + shift as i32)
     };
-    let whole = |o: usize| fits(&steps[o], nominal(o), 0, false).into_iter().next();
+    let whole = |o: usize| fits(&steps[o], nominal(o), 0, shift, false).into_iter().next();
     if let Some(fits) = (0..outputs).map(whole).collect::<Option<Vec<Fit>>>() {
         let chosen: Vec<(i32, i64)> = fits.iter().map(|fit| (fit.multiplier, fit.beta.middle())).collect();
-        return encode(&filters, &steps, layer.bias, &chosen, 0, 0);
+        return encode(
+            &filters,
+            &steps,
+            layer.bias,
+            &chosen,
+            Streams { filters: vec![], correction: 0, zero: 0, shift },
+        );
     }
     // Half a step for rounding cannot be in the biases, which must leave the sign of a sum as it is.
-    let zero = (i64::from(layer.requantise.zero_point) << SHIFT) + (1 << (SHIFT - 1));
-    let all: Vec<Vec<Fit>> = (0..outputs).map(|o| fits(&steps[o], nominal(o), zero, true)).collect();
+    let zero = (i64::from(layer.requantise.zero_point) << shift) + (1 << (shift - 1));
+    let all: Vec<Vec<Fit>> = (0..outputs).map(|o| fits(&steps[o], nominal(o), zero, shift, true)).collect();
     let (correction, chosen) = common_correction(&all)?;
-    encode(&filters, &steps, layer.bias, &chosen, correction, zero)
+    let zero = i32::try_from(zero).ok()?;
+    encode(&filters, &steps, layer.bias, &chosen, Streams { filters: vec![], correction, zero, shift })
 }
 
 impl Bounds {
@@ -177,7 +190,7 @@ fn sum_range(filter: &[i8], bias: i32) -> Bounds {
 }
 
 /// Multipliers near `nominal` for which there is a `β`, the nearest first.
-fn fits(steps: &Steps, nominal: f64, zero: i64, split: bool) -> Vec<Fit> {
+fn fits(steps: &Steps, nominal: f64, zero: i64, shift: u32, split: bool) -> Vec<Fit> {
     let nominal = nominal.round() as i64;
     let mut found = Vec::new();
     for distance in 0..=REACH {
@@ -185,7 +198,7 @@ fn fits(steps: &Steps, nominal: f64, zero: i64, split: bool) -> Vec<Fit> {
             if m < 1 || m > i64::from(i32::MAX) || (distance == 0 && !found.is_empty()) {
                 continue;
             }
-            let (mut beta, negative) = steps.bounds(m, zero, split);
+            let (mut beta, negative) = steps.bounds(m, zero, shift, split);
             if split {
                 // The sign of the biased sum must be that of the sum.
                 beta = Bounds { least: beta.least.max(0), most: beta.most.min(255) };
@@ -224,8 +237,7 @@ fn encode(
     steps: &[Steps],
     bias: &[i32],
     chosen: &[(i32, i64)],
-    correction: i32,
-    zero: i64,
+    streams: Streams,
 ) -> Option<Streams> {
     let mut words: Vec<u32> = Vec::new();
     let (threes, twos) = Paired::blocks(filters.len() as u32);
@@ -236,7 +248,7 @@ fn encode(
             let beta = chosen[o].1;
             let fits = |sum: i64| {
                 i32::try_from(256 * sum + beta).is_ok()
-                    && i32::try_from(256 * sum + beta + i64::from(correction)).is_ok()
+                    && i32::try_from(256 * sum + beta + i64::from(streams.correction)).is_ok()
             };
             if !fits(steps[o].range.least) || !fits(steps[o].range.most) {
                 return None;
@@ -253,11 +265,7 @@ fn encode(
         words.extend(block.map(|o| chosen[o].0.cast_unsigned()));
         output += width;
     }
-    Some(Streams {
-        filters: bytes_of(words.into_iter().map(u32::cast_signed)),
-        correction,
-        zero: i32::try_from(zero).ok()?,
-    })
+    Some(Streams { filters: bytes_of(words.into_iter().map(u32::cast_signed)), ..streams })
 }
 
 #[cfg(test)]
@@ -279,13 +287,15 @@ mod tests {
             let range = sum_range(&weights[..64], bias);
             let beta = i64::from(words[o]) + 129 * i64::from(odd) - 256 * i64::from(bias);
             let m = words[words.len() - 2 + o];
+            let sizes = Paired {
+                steps: 16,
+                outputs: 2,
+                correction: streams.correction,
+                zero: streams.zero,
+                shift: streams.shift,
+            };
             for sum in (range.least..=range.most).step_by(7) {
-                let found = rasbora_device::isa::paired::requantise(
-                    (256 * sum + beta) as i32,
-                    m,
-                    streams.correction,
-                    streams.zero,
-                );
+                let found = rasbora_device::isa::paired::requantise((256 * sum + beta) as i32, m, &sizes);
                 assert_eq!(found, requantise.apply(sum as i32, multiplier), "real {real}, sum {sum}");
             }
         }

@@ -44,7 +44,12 @@ impl Isa for Armv7em {
             };
             // SAFETY: `fits` has checked that the streams have the lengths that the blocks and steps read, and the outputs
             // those that they write.
-            unsafe { assembly::paired::<0>(&mut call) }
+            unsafe {
+                match paired.shift {
+                    paired::FINE_SHIFT => assembly::paired::<{ paired::FINE_SHIFT }>(&mut call),
+                    _ => assembly::paired::<{ paired::SHIFT }>(&mut call),
+                }
+            }
         }
         #[cfg(not(target_arch = "arm"))]
         paired::portable(paired, x, filters, out);
@@ -69,8 +74,8 @@ mod assembly {
         pub zero: i32,
     }
 
-    /// All blocks of one pair of columns. The parameter does nothing: it keeps the function out of the objects of targets
-    /// that lack the instructions, which only emit what is used.
+    /// All blocks of one pair of columns. A generic function stays out of the objects of targets that lack the instructions:
+    /// these only emit what is used.
     ///
     /// Inside a block: r0–r5 the sums (three outputs of column 0, then of column 1), r6–r8 lanes, r9 and r10 inputs, r11 the
     /// end of `x`, r12 `x`, lr `filters`; the stack holds the call. The loop over steps is four times unrolled and entered in
@@ -79,7 +84,7 @@ mod assembly {
     /// # Safety
     /// The streams must have the lengths that `threes`, `twos` and `steps` want.
     #[unsafe(naked)]
-    pub unsafe extern "C" fn paired<const UNUSED: u32>(call: *mut Call) {
+    pub unsafe extern "C" fn paired<const SHIFT: u32>(call: *mut Call) {
         naked_asm!(
             ".macro sums_3 at",
             "ldr r9, [r12, #16*\\at]",
@@ -280,7 +285,7 @@ mod assembly {
             ".purgem sums_3",
             ".purgem sums_2",
             ".purgem correct",
-            shift = const super::paired::SHIFT,
+            shift = const SHIFT,
         )
     }
 }

@@ -6,7 +6,7 @@
 //! every pair of lanes, and the accumulator comes out scaled by 256, which is what leaves room for a requantisation
 //! without rounding instructions.
 //!
-//! **Requantisation.** `y = saturate((hi(a · m) + zero) >> 9)`, where `a` is the accumulator, corrected by
+//! **Requantisation.** `y = saturate((hi(a · m) + zero) >> shift)`, where `a` is the accumulator, corrected by
 //! `correction` where it is negative, and `hi` the upper word of the product. The compiler finds `m` and the bias for each
 //! channel and proves that all 255 thresholds are those of TFLite's double rounding, for every sum that the layer can make.
 //!
@@ -16,8 +16,10 @@
 
 use crate::memory::{View, ViewMut};
 
-/// Bits by which the requantised value is shifted.
+/// Bits by which the requantised value is shifted: any real multiplier below 2⁻² has an `m` of 31 bits.
 pub const SHIFT: u32 = 9;
+/// Bits by which it is shifted where all multipliers of a layer are below 2⁻⁶: a finer `m` has more room for a proof.
+pub const FINE_SHIFT: u32 = 13;
 
 /// Sizes and constants of one call.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +30,10 @@ pub struct Paired {
     pub outputs: u32,
     /// What is added to a negative accumulator: `round half away from zero` is not `round half up` there.
     pub correction: i32,
-    /// Zero point of the output and half a step, shifted left by [`SHIFT`], where the biases do not hold them.
+    /// Zero point of the output and half a step, shifted left by `shift`, where the biases do not hold them.
     pub zero: i32,
+    /// [`SHIFT`] or [`FINE_SHIFT`].
+    pub shift: u32,
 }
 
 impl Paired {
@@ -41,6 +45,11 @@ impl Paired {
             _ => 1,
         };
         (outputs.saturating_sub(2 * twos) / 3, twos)
+    }
+
+    /// Whether there is a kernel for the shift.
+    pub const fn shift_valid(&self) -> bool {
+        matches!(self.shift, SHIFT | FINE_SHIFT)
     }
 
     /// Words of `filters`.
@@ -110,7 +119,7 @@ pub fn portable(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut
                     sum = multiply_add(widen(lanes), x(2 + column), sum);
                 }
                 let multiplier = word(width + steps * width + o) as i32;
-                out.set(output + o, requantise(sum, multiplier, paired.correction, paired.zero));
+                out.set(output + o, requantise(sum, multiplier, &paired));
             }
         }
         at += width * (steps + 2);
@@ -119,10 +128,10 @@ pub fn portable(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut
 }
 
 /// An accumulator, scaled by 256 and biased, to int8.
-pub const fn requantise(sum: i32, multiplier: i32, correction: i32, zero: i32) -> i8 {
-    let sum = sum.wrapping_add((sum >> 31) & correction);
+pub const fn requantise(sum: i32, multiplier: i32, paired: &Paired) -> i8 {
+    let sum = sum.wrapping_add((sum >> 31) & paired.correction);
     let high = ((sum as i64 * multiplier as i64) >> 32) as i32;
-    let value = high.wrapping_add(zero) >> SHIFT;
+    let value = high.wrapping_add(paired.zero) >> (paired.shift & 31);
     if value < -128 {
         -128
     } else if value > 127 {

@@ -28,6 +28,8 @@ crate::params! {
         pub correction: i32,
         /// See [`Paired::zero`].
         pub zero: i32,
+        /// See [`Paired::shift`].
+        pub shift: u32,
     }
 }
 
@@ -45,7 +47,7 @@ impl PairedConv2d {
     fn paired(&self) -> Paired {
         let taps = product(&[self.window.kernel[0], self.window.kernel[1], self.inputs]);
         let steps = taps.div_ceil(4).min(1 << 24) as u32;
-        Paired { steps, outputs: self.outputs, correction: self.correction, zero: self.zero }
+        Paired { steps, outputs: self.outputs, correction: self.correction, zero: self.zero, shift: self.shift }
     }
 
     /// Bytes of scratch memory: two columns of expanded inputs, and one of plain inputs.
@@ -56,6 +58,16 @@ impl PairedConv2d {
     /// Whether the cells of the input are whole words: rows of taps are then expanded from where they lie.
     fn in_words(&self) -> bool {
         self.inputs & 3 == 0 && self.window.dilation[1] == 1
+    }
+
+    /// The patch of output cell `cell`, counted over all images.
+    #[inline(always)]
+    fn patch(&self, cell: u32) -> Patch {
+        let w = &self.window;
+        let row = cell.checked_div(w.output[1]).unwrap_or(0);
+        let (image, y) = w.split_row(row);
+        let x = cell - row * w.output[1];
+        Patch { image: image * w.input[0] * w.input[1], y: w.taps(0, y), x: w.taps(1, x) }
     }
 
     /// Expands the patch into column `C` of `x`.
@@ -74,10 +86,14 @@ impl PairedConv2d {
             let y = (patch.y.0 + (tap_y * w.dilation[0]) as i32) as u32;
             let (first, end) = (patch.x.1.start as usize, patch.x.1.end as usize);
             let start = patch.image + y * w.input[1] + (patch.x.0 + first as i32) as u32;
-            fill::<C>(x.slice(0, 4 * first * cell), padding);
+            if first > 0 {
+                fill::<C>(x.slice(0, 4 * first * cell), padding);
+            }
             let inside = (end - first) * cell;
             expand_run::<C>(x.slice(4 * first * cell, 4 * inside), input.slice(start as usize * cell, inside));
-            fill::<C>(x.slice(4 * end * cell, row - 4 * end * cell), padding);
+            if end < w.kernel[1] as usize {
+                fill::<C>(x.slice(4 * end * cell, row - 4 * end * cell), padding);
+            }
         }
     }
 
@@ -93,18 +109,27 @@ impl PairedConv2d {
     ) {
         let w = &self.window;
         let cell = self.inputs as usize;
-        let mut to = bytes.iter();
+        let row = w.kernel[1] as usize * cell;
         for tap_y in 0..w.kernel[0] {
-            let inside = patch.y.1.contains(&tap_y);
-            for tap_x in 0..w.kernel[1] {
-                if inside && patch.x.1.contains(&tap_x) {
-                    let y = (patch.y.0 + (tap_y * w.dilation[0]) as i32) as u32;
-                    let x = (patch.x.0 + (tap_x * w.dilation[1]) as i32) as u32;
-                    let from = input.slice((patch.image + y * w.input[1] + x) as usize * cell, cell);
-                    from.iter().zip(&mut to).for_each(|(value, to)| to.set(value));
-                } else {
-                    to.by_ref().take(cell).for_each(|to| to.set(self.padding_value));
-                }
+            let to = bytes.slice(tap_y as usize * row, row);
+            let inside = if patch.y.1.contains(&tap_y) { patch.x.1.clone() } else { 0..0 };
+            if inside.len() < w.kernel[1] as usize {
+                to.iter().for_each(|to| to.set(self.padding_value));
+            }
+            if inside.is_empty() {
+                continue;
+            }
+            let y = (patch.y.0 + (tap_y * w.dilation[0]) as i32) as u32;
+            let cells = (patch.image + y * w.input[1]) as i32 + patch.x.0;
+            let copy = |tap_x: u32, taps: u32| {
+                let from = (cells + (tap_x * w.dilation[1]) as i32) as usize * cell;
+                let len = taps as usize * cell;
+                to.slice(tap_x as usize * cell, len).copy_from(input.slice(from, len));
+            };
+            if w.dilation[1] == 1 {
+                copy(inside.start, inside.end - inside.start);
+            } else {
+                inside.for_each(|tap_x| copy(tap_x, 1));
             }
         }
         expand_run::<C>(x, words);
@@ -147,6 +172,7 @@ impl Kernel for PairedConv2d {
             && self.inputs > 0
             && (2..=1 << 24).contains(&self.outputs)
             && taps <= 1 << 24
+            && self.paired().shift_valid()
     }
 
     fn rows(&self) -> u32 {
@@ -179,26 +205,23 @@ impl Kernel for PairedConv2d {
         let out = memory.view_mut::<i8>(out);
         let w = &self.window;
         let outputs = self.outputs as usize;
-        for row in rows {
-            let (image, y) = w.split_row(row);
-            let image = image * w.input[0] * w.input[1];
-            let y = w.taps(0, y);
-            let patch = |column: u32| Patch { image, y: y.clone(), x: w.taps(1, column) };
-            let at = |column: u32| out.slice((row * w.output[1] + column) as usize * outputs, outputs);
-            let mut column = 0;
-            while column < w.output[1] {
-                // The last of an odd number of columns is computed twice.
-                let next = (column + 1).min(w.output[1] - 1);
-                if self.in_words() {
-                    self.expand_words::<0>(&patch(column), words, x);
-                    self.expand_words::<1>(&patch(next), words, x);
-                } else {
-                    self.expand_bytes::<0>(&patch(column), bytes, x, patch_bytes, patch_words);
-                    self.expand_bytes::<1>(&patch(next), bytes, x, patch_bytes, patch_words);
-                }
-                I::paired(paired, x.view(), filters, [at(column), at(next)]);
-                column += 2;
+        let width = w.output[1];
+        // Pairs of cells go on over the ends of rows. The last of an odd number of cells is computed twice.
+        let mut cell = rows.start * width;
+        let end = rows.end * width;
+        while cell < end {
+            let cells = [cell, (cell + 1).min(end - 1)];
+            let [first, second] = cells.map(|cell| self.patch(cell));
+            if self.in_words() {
+                self.expand_words::<0>(&first, words, x);
+                self.expand_words::<1>(&second, words, x);
+            } else {
+                self.expand_bytes::<0>(&first, bytes, x, patch_bytes, patch_words);
+                self.expand_bytes::<1>(&second, bytes, x, patch_bytes, patch_words);
             }
+            let out = cells.map(|cell| out.slice(cell as usize * outputs, outputs));
+            I::paired(paired, x.view(), filters, out);
+            cell += 2;
         }
     }
 }
