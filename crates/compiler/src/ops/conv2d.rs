@@ -115,8 +115,8 @@ impl Operation for Conv2d {
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
         if site.isa() == InstructionSet::Armv7em && groups == 1 {
-            if let Some(Streams { filters, correction, zero, shift }) = site.paired_streams(requantise)? {
-                let kernel = kernels::PairedConv2d { window, inputs, outputs, padding_value, correction, zero, shift };
+            if let Some(Streams { filters, signed, zero, shift }) = site.paired_streams(requantise)? {
+                let kernel = kernels::PairedConv2d { window, inputs, outputs, padding_value, signed, zero, shift };
                 let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
                 return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
             }

@@ -8,7 +8,7 @@
 //! its nominal value; equal thresholds are the proof.
 //!
 //! TFLite rounds half away from zero, which moves the thresholds of negative sums. Where the activation does not cut them
-//! off, `β` is another for negative sums: one `correction` for the layer.
+//! off, `β` is another for negative sums, by a correction of each output.
 
 use rasbora_device::arithmetic::{Requantise, multiply};
 use rasbora_device::isa::Paired;
@@ -38,20 +38,28 @@ pub struct Layer<'a> {
 pub struct Streams {
     /// The `filters` of [`rasbora_device::isa::paired`].
     pub filters: Vec<u8>,
-    /// See [`Paired::correction`].
-    pub correction: i32,
+    /// See [`Paired::signed`].
+    pub signed: bool,
     /// See [`Paired::zero`].
     pub zero: i32,
     /// See [`Paired::shift`].
     pub shift: u32,
 }
 
-/// Multiplier and bias of one output, and the corrections that go with them.
+/// A multiplier of one output, with what `β` may be for sums that are not negative and for those that are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Fit {
     multiplier: i32,
     beta: Bounds,
     negative: Bounds,
+}
+
+/// What one output's constants are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Chosen {
+    multiplier: i32,
+    beta: i64,
+    correction: i64,
 }
 
 /// An interval of integers, empty where `least > most`.
@@ -153,27 +161,40 @@ fn streams_of_shift(layer: Layer<'_>, shift: u32) -> Option<Streams> {
         // real · 2^(24 + shift), where the sum is scaled by 2^8 and hi() divides by 2^32.
         f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31 + 24 + shift as i32)
     };
-    let whole = |o: usize| fits(&steps[o], nominal(o), 0, shift, false).into_iter().next();
-    if let Some(fits) = (0..outputs).map(whole).collect::<Option<Vec<Fit>>>() {
-        let chosen: Vec<(i32, i64)> = fits.iter().map(|fit| (fit.multiplier, fit.beta.middle())).collect();
+    let whole = |o: usize| {
+        let fit = fits(&steps[o], nominal(o), 0, shift, false)?;
+        Some(Chosen { multiplier: fit.multiplier, beta: fit.beta.middle(), correction: 0 })
+    };
+    if let Some(chosen) = (0..outputs).map(whole).collect::<Option<Vec<_>>>() {
         return encode(
             &filters,
             &steps,
             layer.bias,
             &chosen,
-            Streams { filters: vec![], correction: 0, zero: 0, shift },
+            Streams { filters: vec![], signed: false, zero: 0, shift },
         );
     }
-    // Half a step for rounding cannot be in the biases, which must leave the sign of a sum as it is.
-    let zero = (i64::from(layer.requantise.zero_point) << shift) + (1 << (shift - 1));
-    let all: Vec<Vec<Fit>> = (0..outputs).map(|o| fits(&steps[o], nominal(o), zero, shift, true)).collect();
-    let (correction, chosen) = common_correction(&all)?;
-    let zero = i32::try_from(zero).ok()?;
-    encode(&filters, &steps, layer.bias, &chosen, Streams { filters: vec![], correction, zero, shift })
+    // Half a step for rounding cannot be in the biases, which must leave the sign of a sum as it is: 0 ≤ β ≤ 255. A little
+    // more in `zero` moves every β down, where one is too large.
+    let zero = (layer.requantise.zero_point << shift) + (1 << (shift - 1));
+    [0, 1, 2, 3, 4, 6, 8, 12, 16].into_iter().find_map(|more| {
+        let zero = zero + more;
+        let split = |o: usize| {
+            let fit = fits(&steps[o], nominal(o), zero.into(), shift, true)?;
+            let beta = fit.beta.middle();
+            Some(Chosen { multiplier: fit.multiplier, beta, correction: fit.negative.middle() - beta })
+        };
+        let chosen = (0..outputs).map(split).collect::<Option<Vec<_>>>()?;
+        encode(&filters, &steps, layer.bias, &chosen, Streams { filters: vec![], signed: true, zero, shift })
+    })
 }
 
 impl Bounds {
+    /// The middle, which is farthest from both ends; where an end is open, what is nearest to 0.
     fn middle(self) -> i64 {
+        if self.least == Self::ALL.least || self.most == Self::ALL.most {
+            return 0.max(self.least).min(self.most);
+        }
         self.least + (self.most - self.least) / 2
     }
 }
@@ -189,66 +210,31 @@ fn sum_range(filter: &[i8], bias: i32) -> Bounds {
     range
 }
 
-/// Multipliers near `nominal` for which there is a `β`, the nearest first.
-fn fits(steps: &Steps, nominal: f64, zero: i64, shift: u32, split: bool) -> Vec<Fit> {
+/// The multiplier nearest to `nominal` for which there is a `β`.
+fn fits(steps: &Steps, nominal: f64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
     let nominal = nominal.round() as i64;
-    let mut found = Vec::new();
-    for distance in 0..=REACH {
-        for m in [nominal - distance, nominal + distance] {
-            if m < 1 || m > i64::from(i32::MAX) || (distance == 0 && !found.is_empty()) {
-                continue;
-            }
-            let (mut beta, negative) = steps.bounds(m, zero, shift, split);
-            if split {
-                // The sign of the biased sum must be that of the sum.
-                beta = Bounds { least: beta.least.max(0), most: beta.most.min(255) };
-            }
-            if !beta.is_empty() && !negative.is_empty() {
-                found.push(Fit { multiplier: m as i32, beta, negative });
-                if !split {
-                    return found;
-                }
-            }
+    let near = (0..=REACH).flat_map(|distance| [nominal - distance, nominal + distance]);
+    near.filter(|m| (1..=i64::from(i32::MAX)).contains(m)).find_map(|m| {
+        let (mut beta, negative) = steps.bounds(m, zero, shift, split);
+        if split {
+            // The sign of the biased sum must be that of the sum.
+            beta = Bounds { least: beta.least.max(0), most: beta.most.min(255) };
         }
-    }
-    found
-}
-
-/// A correction that serves every output, with the multiplier and `β` of each.
-fn common_correction(all: &[Vec<Fit>]) -> Option<(i32, Vec<(i32, i64)>)> {
-    let choose = |fits: &[Fit], correction: i64| {
-        fits.iter().find_map(|fit| {
-            let least = fit.beta.least.max(fit.negative.least - correction);
-            let most = fit.beta.most.min(fit.negative.most - correction);
-            let beta = Bounds { least, most };
-            (!beta.is_empty()).then(|| (fit.multiplier, beta.middle()))
-        })
-    };
-    // A step of the inner rounding is 1 to 2 sums wide, which is 256 to 512 here; widen for slack on both sides.
-    (-1024..=256).rev().find_map(|correction| {
-        let chosen: Option<Vec<_>> = all.iter().map(|fits| choose(fits, correction)).collect();
-        chosen.map(|chosen| (correction as i32, chosen))
+        (!beta.is_empty() && !negative.is_empty()).then_some(Fit { multiplier: m as i32, beta, negative })
     })
 }
 
 /// Blocks of three outputs, then of two: biases, lanes step by step, multipliers.
-fn encode(
-    filters: &[&[i8]],
-    steps: &[Steps],
-    bias: &[i32],
-    chosen: &[(i32, i64)],
-    streams: Streams,
-) -> Option<Streams> {
+fn encode(filters: &[&[i8]], steps: &[Steps], bias: &[i32], chosen: &[Chosen], streams: Streams) -> Option<Streams> {
     let mut words: Vec<u32> = Vec::new();
     let (threes, twos) = Paired::blocks(filters.len() as u32);
     let mut output = 0;
     for width in std::iter::repeat_n(3, threes as usize).chain(std::iter::repeat_n(2, twos as usize)) {
         let block = output..output + width;
         for o in block.clone() {
-            let beta = chosen[o].1;
+            let Chosen { beta, correction, .. } = chosen[o];
             let fits = |sum: i64| {
-                i32::try_from(256 * sum + beta).is_ok()
-                    && i32::try_from(256 * sum + beta + i64::from(streams.correction)).is_ok()
+                i32::try_from(256 * sum + beta).is_ok() && i32::try_from(256 * sum + beta + correction).is_ok()
             };
             if !fits(steps[o].range.least) || !fits(steps[o].range.most) {
                 return None;
@@ -262,7 +248,10 @@ fn encode(
                 words.push(pair([weight(0), weight(1), weight(2), weight(3)]));
             }
         }
-        words.extend(block.map(|o| chosen[o].0.cast_unsigned()));
+        if streams.signed {
+            words.extend(block.clone().map(|o| chosen[o].correction as u32));
+        }
+        words.extend(block.map(|o| chosen[o].multiplier.cast_unsigned()));
         output += width;
     }
     Some(Streams { filters: bytes_of(words.into_iter().map(u32::cast_signed)), ..streams })
@@ -287,15 +276,11 @@ mod tests {
             let range = sum_range(&weights[..64], bias);
             let beta = i64::from(words[o]) + 129 * i64::from(odd) - 256 * i64::from(bias);
             let m = words[words.len() - 2 + o];
-            let sizes = Paired {
-                steps: 16,
-                outputs: 2,
-                correction: streams.correction,
-                zero: streams.zero,
-                shift: streams.shift,
-            };
+            let correction = if streams.signed { words[words.len() - 4 + o] } else { 0 };
+            let sizes =
+                Paired { steps: 16, outputs: 2, signed: streams.signed, zero: streams.zero, shift: streams.shift };
             for sum in (range.least..=range.most).step_by(7) {
-                let found = rasbora_device::isa::paired::requantise((256 * sum + beta) as i32, m, &sizes);
+                let found = rasbora_device::isa::paired::requantise((256 * sum + beta) as i32, m, correction, &sizes);
                 assert_eq!(found, requantise.apply(sum as i32, multiplier), "real {real}, sum {sum}");
             }
         }

@@ -6,13 +6,13 @@
 //! every pair of lanes, and the accumulator comes out scaled by 256, which is what leaves room for a requantisation
 //! without rounding instructions.
 //!
-//! **Requantisation.** `y = saturate((hi(a · m) + zero) >> shift)`, where `a` is the accumulator, corrected by
-//! `correction` where it is negative, and `hi` the upper word of the product. The compiler finds `m` and the bias for each
+//! **Requantisation.** `y = saturate((hi(a · m) + zero) >> shift)`, where `a` is the accumulator, with a
+//! correction added where it is negative, and `hi` the upper word of the product. The compiler finds `m` and the bias for each
 //! channel and proves that all 255 thresholds are those of TFLite's double rounding, for every sum that the layer can make.
 //!
 //! **Streams.** `x` has four words for four inputs of two columns: `X₁` and `X₂` of the one, `X₁` and `X₂` of the other, in
 //! the order `[X₁⁰, X₁¹, X₂⁰, X₂¹]`. `filters` is a block for three outputs after the other, then blocks for two: biases,
-//! for each step one word of lanes an output, multipliers.
+//! for each step one word of lanes an output, corrections where there are any, multipliers.
 
 use crate::memory::{View, ViewMut};
 
@@ -28,8 +28,9 @@ pub struct Paired {
     pub steps: u32,
     /// Number of outputs, at least 2.
     pub outputs: u32,
-    /// What is added to a negative accumulator: `round half away from zero` is not `round half up` there.
-    pub correction: i32,
+    /// Whether each output has a correction for negative accumulators: `round half away from zero` is not `round half up`
+    /// there.
+    pub signed: bool,
     /// Zero point of the output and half a step, shifted left by `shift`, where the biases do not hold them.
     pub zero: i32,
     /// [`SHIFT`] or [`FINE_SHIFT`].
@@ -54,7 +55,7 @@ impl Paired {
 
     /// Words of `filters`.
     pub const fn filter_words(&self) -> u64 {
-        self.outputs as u64 * (self.steps as u64 + 2)
+        self.outputs as u64 * (self.steps as u64 + 2 + self.signed as u64)
     }
 
     /// Words of `x`.
@@ -118,18 +119,20 @@ pub fn portable(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut
                     sum = multiply_add(lanes, x(column), sum);
                     sum = multiply_add(widen(lanes), x(2 + column), sum);
                 }
-                let multiplier = word(width + steps * width + o) as i32;
-                out.set(output + o, requantise(sum, multiplier, &paired));
+                let after = width * (1 + steps);
+                let correction = if paired.signed { word(after + o) as i32 } else { 0 };
+                let multiplier = word(after + usize::from(paired.signed) * width + o) as i32;
+                out.set(output + o, requantise(sum, multiplier, correction, &paired));
             }
         }
-        at += width * (steps + 2);
+        at += width * (steps + 2 + usize::from(paired.signed));
         output += width;
     }
 }
 
 /// An accumulator, scaled by 256 and biased, to int8.
-pub const fn requantise(sum: i32, multiplier: i32, paired: &Paired) -> i8 {
-    let sum = sum.wrapping_add((sum >> 31) & paired.correction);
+pub const fn requantise(sum: i32, multiplier: i32, correction: i32, paired: &Paired) -> i8 {
+    let sum = sum.wrapping_add((sum >> 31) & correction);
     let high = ((sum as i64 * multiplier as i64) >> 32) as i32;
     let value = high.wrapping_add(paired.zero) >> (paired.shift & 31);
     if value < -128 {

@@ -24,8 +24,8 @@ crate::params! {
         pub outputs: u32,
         /// Value of the input outside the image.
         pub padding_value: i8,
-        /// See [`Paired::correction`].
-        pub correction: i32,
+        /// See [`Paired::signed`].
+        pub signed: bool,
         /// See [`Paired::zero`].
         pub zero: i32,
         /// See [`Paired::shift`].
@@ -47,7 +47,7 @@ impl PairedConv2d {
     fn paired(&self) -> Paired {
         let taps = product(&[self.window.kernel[0], self.window.kernel[1], self.inputs]);
         let steps = taps.div_ceil(4).min(1 << 24) as u32;
-        Paired { steps, outputs: self.outputs, correction: self.correction, zero: self.zero, shift: self.shift }
+        Paired { steps, outputs: self.outputs, signed: self.signed, zero: self.zero, shift: self.shift }
     }
 
     /// Bytes of scratch memory: two columns of expanded inputs, and one of plain inputs.
