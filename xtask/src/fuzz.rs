@@ -8,7 +8,7 @@ use crate::workspace::{cargo, root, run};
 
 /// Target, and the folder of seeds that it starts from.
 const TARGETS: [(&str, &str); 3] =
-    [("import", "examples/digits"), ("packed", "fuzz/seeds/packed"), ("text", "fuzz/seeds/text")];
+    [("import", "examples/digits"), ("packed", "examples/digits"), ("text", "fuzz/seeds/text")];
 
 /// What no input may need: seconds for one input, and MB in one allocation.
 const LIMITS: [&str; 3] = ["-timeout=10", "-malloc_limit_mb=64", "-rss_limit_mb=2048"];

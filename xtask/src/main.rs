@@ -1,10 +1,11 @@
-//! The developer's commands: `cargo xtask demo`, `test`, `fuzz`, `figures`.
+//! The developer's commands: `cargo xtask demo`, `test`, `no-std`, `fuzz`, `figures`.
 //!
 //! They run the real binary and the real tests, as a user would, and install what a fresh machine lacks.
 
 mod demo;
 mod figures;
 mod fuzz;
+mod no_std;
 mod packages;
 mod test;
 mod workspace;
@@ -24,6 +25,8 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Build the device crate for every kind of chip.
+    NoStd,
     /// Fuzz the importer, the packed format and the text form.
     Fuzz {
         /// How long each target runs.
@@ -42,6 +45,7 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::Demo => demo::demo(),
         Command::Test { all } => test::test(all),
+        Command::NoStd => no_std::no_std(),
         Command::Fuzz { seconds } => fuzz::fuzz(seconds),
         Command::Figures { corpus } => figures::figures(corpus),
     }
