@@ -203,12 +203,32 @@ impl<'a> Site<'a> {
     /// # Errors
     /// Where scales are missing.
     pub fn paired_streams(&self, requantise: Requantise) -> Result<Option<Streams>, LowerError> {
-        let (Some(weights), Some(bias)) = (self.input(1).values::<i8>(), self.input(2).values::<i32>()) else {
-            return Ok(None);
-        };
+        let Some(weights) = self.input(1).values::<i8>() else { return Ok(None) };
+        self.fitted_streams(&weights, requantise, paired::streams)
+    }
+
+    /// As [`Site::paired_streams`], for a depthwise layer with an output for each input.
+    ///
+    /// # Errors
+    /// Where scales are missing.
+    pub fn quad_streams(&self, requantise: Requantise) -> Result<Option<Streams>, LowerError> {
+        let Some(weights) = self.input(1).values::<i8>() else { return Ok(None) };
+        let outputs = self.output(0).shape.last().copied().unwrap_or_default();
+        let of_output = |o: usize| weights.iter().skip(o).step_by(outputs.max(1)).copied();
+        let weights: Vec<i8> = (0..outputs).flat_map(of_output).collect();
+        self.fitted_streams(&weights, requantise, paired::quad_streams)
+    }
+
+    fn fitted_streams(
+        &self,
+        weights: &[i8],
+        requantise: Requantise,
+        streams: fn(paired::Layer<'_>) -> Option<Streams>,
+    ) -> Result<Option<Streams>, LowerError> {
+        let Some(bias) = self.input(2).values::<i32>() else { return Ok(None) };
         let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), bias.len())
             .map_err(|reason| self.refuse(reason))?;
-        Ok(paired::streams(paired::Layer { weights: &weights, bias: &bias, multipliers: &multipliers, requantise }))
+        Ok(streams(paired::Layer { weights, bias: &bias, multipliers: &multipliers, requantise }))
     }
 
     /// Adds a step.

@@ -5,9 +5,11 @@ use rasbora_device::ops::depthwise_conv2d::block_of;
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::{check_weighted, of_rank};
+use super::paired::Streams;
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site, Value};
+use crate::target::InstructionSet;
 
 /// `out[o] = activation(bias[o] + Σ (input[o / m] + input_offset) · weights[o])`, where the input outside the image is
 /// `padding_value`.
@@ -68,11 +70,19 @@ impl Operation for DepthwiseConv2d {
             return site.step(kernel, &[input, weights, bias, out]);
         }
         site.expect_folded(self.input_offset)?;
+        let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
+        let padding_value = self.padding_value as i8;
+        if site.isa() == InstructionSet::Armv7em && depth == 1 && inputs >= 4 {
+            if let Some(Streams { filters, signed, zero, shift }) = site.quad_streams(requantise)? {
+                let channels = inputs;
+                let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
+                let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
+                return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
+            }
+        }
         let block = block_of(depth);
         let weights = packed_weights::<i8>(site, [kh * kw, o], block as usize)?;
         let (multipliers, count) = site.multipliers(o)?;
-        let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
-        let padding_value = self.padding_value as i8;
         let kernel =
             kernels::DepthwiseConv2d { window, inputs, depth, block, padding_value, requantise, multipliers: count };
         site.step(kernel, &[input, weights, bias, multipliers, out])

@@ -10,9 +10,12 @@
 //! TFLite rounds half away from zero, which moves the thresholds of negative sums. Where the activation does not cut them
 //! off, `β` is another for negative sums, by a correction of each output.
 
+use std::ops::Range;
+
 use rasbora_device::arithmetic::{Requantise, multiply};
 use rasbora_device::isa::Paired;
 use rasbora_device::isa::paired::{FINE_SHIFT, SHIFT, pair};
+use rasbora_device::isa::quads::lanes;
 use rasbora_device::memory::Multiplier;
 
 use crate::graph::bytes_of;
@@ -33,10 +36,10 @@ pub struct Layer<'a> {
     pub requantise: Requantise,
 }
 
-/// Constants of a layer for the paired kernels.
+/// Constants of a layer for the kernels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Streams {
-    /// The `filters` of [`rasbora_device::isa::paired`].
+    /// The `filters` of [`rasbora_device::isa::paired`] or [`rasbora_device::isa::quads`].
     pub filters: Vec<u8>,
     /// See [`Paired::signed`].
     pub signed: bool,
@@ -58,8 +61,9 @@ struct Fit {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Chosen {
     multiplier: i32,
-    beta: i64,
-    correction: i64,
+    /// The layer's bias, scaled by 256, and `β`.
+    bias: i32,
+    correction: i32,
 }
 
 /// An interval of integers, empty where `least > most`.
@@ -138,55 +142,105 @@ impl DivCeil for i64 {
     }
 }
 
-/// The streams for a layer; `None` where no proof is found or the sums leave 32 bits.
-pub fn streams(layer: Layer<'_>) -> Option<Streams> {
-    [FINE_SHIFT, SHIFT].into_iter().find_map(|shift| streams_of_shift(layer, shift))
+/// How the outputs of a layer are requantised.
+#[derive(Debug)]
+struct Fitted {
+    outputs: Vec<Chosen>,
+    signed: bool,
+    zero: i32,
+    shift: u32,
 }
 
-fn streams_of_shift(layer: Layer<'_>, shift: u32) -> Option<Streams> {
-    let outputs = layer.bias.len();
-    let taps = layer.weights.len().checked_div(outputs)?;
-    if outputs < 2 || taps == 0 || layer.weights.contains(&i8::MIN) {
+/// The streams of paired weights for a layer; `None` where no proof is found or the sums leave 32 bits.
+pub fn streams(layer: Layer<'_>) -> Option<Streams> {
+    if layer.bias.len() < 2 || layer.weights.contains(&i8::MIN) {
         return None;
     }
-    let filters: Vec<&[i8]> = layer.weights.chunks(taps).collect();
-    let steps: Vec<Steps> = (0..outputs)
-        .map(|o| {
-            let multiplier = *layer.multipliers.get(o).or(layer.multipliers.first())?;
-            Steps::new(sum_range(filters[o], layer.bias[o]), multiplier, layer.requantise)
-        })
-        .collect::<Option<_>>()?;
-    let nominal = |o: usize| {
-        let multiplier = layer.multipliers.get(o).or(layer.multipliers.first()).copied().unwrap_or_default();
-        // real · 2^(24 + shift), where the sum is scaled by 2^8 and hi() divides by 2^32.
-        f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31 + 24 + shift as i32)
-    };
-    let whole = |o: usize| {
-        let fit = fits(&steps[o], nominal(o), 0, shift, false)?;
-        Some(Chosen { multiplier: fit.multiplier, beta: fit.beta.middle(), correction: 0 })
-    };
-    if let Some(chosen) = (0..outputs).map(whole).collect::<Option<Vec<_>>>() {
-        return encode(
-            &filters,
-            &steps,
-            layer.bias,
-            &chosen,
-            Streams { filters: vec![], signed: false, zero: 0, shift },
-        );
+    let filters = filters(layer)?;
+    let fitted = fit(layer, &filters)?;
+    Some(fitted.streams(encode(&filters, &fitted)))
+}
+
+/// The streams of [`rasbora_device::isa::quads`] for a depthwise layer of at least four outputs; `None` where no proof is
+/// found or the sums leave 32 bits.
+pub fn quad_streams(layer: Layer<'_>) -> Option<Streams> {
+    let filters = filters(layer)?;
+    let last = filters.len().checked_sub(4)?;
+    let fitted = fit(layer, &filters)?;
+    let mut words: Vec<u32> = Vec::new();
+    for first in (0..filters.len()).step_by(4) {
+        let first = first.min(last);
+        words.extend(fitted.outputs[first..][..4].iter().map(|chosen| chosen.bias.cast_unsigned()));
+        for tap in 0..filters[first].len() {
+            words.extend(lanes([0, 1, 2, 3].map(|o| filters[first + o][tap])));
+        }
+        words.extend(fitted.tail(first..first + 4));
     }
+    Some(fitted.streams(words))
+}
+
+/// The weights of each output.
+fn filters(layer: Layer<'_>) -> Option<Vec<&[i8]>> {
+    let taps = layer.weights.len().checked_div(layer.bias.len()).filter(|&taps| taps > 0)?;
+    Some(layer.weights.chunks_exact(taps).collect())
+}
+
+fn fit(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Fitted> {
+    let output = |(o, (filter, &bias)): (usize, (&&[i8], &i32))| {
+        let multiplier = *layer.multipliers.get(o).or(layer.multipliers.first())?;
+        let steps = Steps::new(sum_range(filter, bias), multiplier, layer.requantise)?;
+        Some((steps, f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31)))
+    };
+    let outputs: Vec<(Steps, f64)> = filters.iter().zip(layer.bias).enumerate().map(output).collect::<Option<_>>()?;
+    [FINE_SHIFT, SHIFT].into_iter().find_map(|shift| fit_shift(layer, &outputs, shift))
+}
+
+/// `outputs` are the thresholds of each output and its multiplier as a real number.
+fn fit_shift(layer: Layer<'_>, outputs: &[(Steps, f64)], shift: u32) -> Option<Fitted> {
+    let choose = |zero: i32, split: bool| {
+        let output = |((steps, real), &bias): (&(Steps, f64), &i32)| {
+            // The sum is scaled by 2^8, and hi() divides by 2^32.
+            let fit = fits(steps, real * 2f64.powi(24 + shift as i32), zero.into(), shift, split)?;
+            fit.choose(steps.range, bias, split)
+        };
+        let outputs = outputs.iter().zip(layer.bias).map(output).collect::<Option<Vec<_>>>()?;
+        Some(Fitted { outputs, signed: split, zero, shift })
+    };
     // Half a step for rounding cannot be in the biases, which must leave the sign of a sum as it is: 0 ≤ β ≤ 255. A little
     // more in `zero` moves every β down, where one is too large.
     let zero = (layer.requantise.zero_point << shift) + (1 << (shift - 1));
-    [0, 1, 2, 3, 4, 6, 8, 12, 16].into_iter().find_map(|more| {
-        let zero = zero + more;
-        let split = |o: usize| {
-            let fit = fits(&steps[o], nominal(o), zero.into(), shift, true)?;
-            let beta = fit.beta.middle();
-            Some(Chosen { multiplier: fit.multiplier, beta, correction: fit.negative.middle() - beta })
-        };
-        let chosen = (0..outputs).map(split).collect::<Option<Vec<_>>>()?;
-        encode(&filters, &steps, layer.bias, &chosen, Streams { filters: vec![], signed: true, zero, shift })
-    })
+    choose(0, false).or_else(|| [0, 1, 2, 3, 4, 6, 8, 12, 16].into_iter().find_map(|more| choose(zero + more, true)))
+}
+
+impl Fit {
+    /// `None` where a sum leaves 32 bits.
+    fn choose(self, range: Bounds, bias: i32, split: bool) -> Option<Chosen> {
+        let beta = self.beta.middle();
+        let correction = if split { self.negative.middle() - beta } else { 0 };
+        let scaled = |sum: i64| i32::try_from(256 * sum + beta).ok();
+        let correction = i32::try_from(correction).ok()?;
+        let corrected = |sum: i64| scaled(sum)?.checked_add(correction);
+        corrected(range.least).and(corrected(range.most))?;
+        Some(Chosen { multiplier: self.multiplier, bias: scaled(bias.into())?, correction })
+    }
+}
+
+impl Fitted {
+    /// What follows the weights of a block: corrections where there are any, multipliers.
+    fn tail(&self, outputs: Range<usize>) -> impl Iterator<Item = u32> + '_ {
+        let outputs = self.outputs.get(outputs).unwrap_or_default().iter();
+        let signed = outputs.clone().filter(|_| self.signed).map(|chosen| chosen.correction.cast_unsigned());
+        signed.chain(outputs.map(|chosen| chosen.multiplier.cast_unsigned()))
+    }
+
+    fn streams(&self, words: Vec<u32>) -> Streams {
+        Streams {
+            filters: bytes_of(words.into_iter().map(u32::cast_signed)),
+            signed: self.signed,
+            zero: self.zero,
+            shift: self.shift,
+        }
+    }
 }
 
 impl Bounds {
@@ -224,23 +278,16 @@ fn fits(steps: &Steps, nominal: f64, zero: i64, shift: u32, split: bool) -> Opti
     })
 }
 
-/// Blocks of three outputs, then of two: biases, lanes step by step, multipliers.
-fn encode(filters: &[&[i8]], steps: &[Steps], bias: &[i32], chosen: &[Chosen], streams: Streams) -> Option<Streams> {
+/// Blocks of three outputs, then of two: biases, lanes step by step, corrections where there are any, multipliers.
+fn encode(filters: &[&[i8]], fitted: &Fitted) -> Vec<u32> {
     let mut words: Vec<u32> = Vec::new();
     let (threes, twos) = Paired::blocks(filters.len() as u32);
     let mut output = 0;
     for width in std::iter::repeat_n(3, threes as usize).chain(std::iter::repeat_n(2, twos as usize)) {
         let block = output..output + width;
         for o in block.clone() {
-            let Chosen { beta, correction, .. } = chosen[o];
-            let fits = |sum: i64| {
-                i32::try_from(256 * sum + beta).is_ok() && i32::try_from(256 * sum + beta + correction).is_ok()
-            };
-            if !fits(steps[o].range.least) || !fits(steps[o].range.most) {
-                return None;
-            }
-            let odd: i64 = filters[o].iter().skip(1).step_by(2).map(|&weight| i64::from(weight)).sum();
-            words.push((256 * i64::from(bias[o]) + beta - 129 * odd) as u32);
+            let odd: i32 = filters[o].iter().skip(1).step_by(2).map(|&weight| i32::from(weight)).sum();
+            words.push(fitted.outputs[o].bias.wrapping_sub(129 * odd).cast_unsigned());
         }
         for step in 0..filters[0].len().div_ceil(4) {
             for filter in &filters[block.clone()] {
@@ -248,18 +295,17 @@ fn encode(filters: &[&[i8]], steps: &[Steps], bias: &[i32], chosen: &[Chosen], s
                 words.push(pair([weight(0), weight(1), weight(2), weight(3)]));
             }
         }
-        if streams.signed {
-            words.extend(block.clone().map(|o| chosen[o].correction as u32));
-        }
-        words.extend(block.map(|o| chosen[o].multiplier.cast_unsigned()));
+        words.extend(fitted.tail(block));
         output += width;
     }
-    Some(Streams { filters: bytes_of(words.into_iter().map(u32::cast_signed)), ..streams })
+    words
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rasbora_device::isa::paired::Rounding;
+
     use crate::ops::quantise_multiplier;
 
     /// Every sum near a threshold, and many others, by the kernel's formula against TFLite's.
@@ -277,10 +323,9 @@ mod tests {
             let beta = i64::from(words[o]) + 129 * i64::from(odd) - 256 * i64::from(bias);
             let m = words[words.len() - 2 + o];
             let correction = if streams.signed { words[words.len() - 4 + o] } else { 0 };
-            let sizes =
-                Paired { steps: 16, outputs: 2, signed: streams.signed, zero: streams.zero, shift: streams.shift };
+            let rounding = Rounding { zero: streams.zero, shift: streams.shift };
             for sum in (range.least..=range.most).step_by(7) {
-                let found = rasbora_device::isa::paired::requantise((256 * sum + beta) as i32, m, correction, &sizes);
+                let found = rasbora_device::isa::paired::requantise((256 * sum + beta) as i32, m, correction, rounding);
                 assert_eq!(found, requantise.apply(sum as i32, multiplier), "real {real}, sum {sum}");
             }
         }

@@ -4,8 +4,11 @@
 //! two columns takes 24 cycles by the M4 model for the 24 products of a step: 12 `SMLAD`, 3 `SXTB16`, and 7 loads in two
 //! groups (6 + 3 cycles). A fourth output needs two more registers than there are.
 
+#[cfg(target_arch = "arm")]
+mod quads;
+
 use super::paired::{self, Paired};
-use super::{Isa, Portable};
+use super::{Isa, Portable, Quads};
 use crate::memory::{View, ViewMut};
 
 /// Armv7E-M.
@@ -53,6 +56,27 @@ impl Isa for Armv7em {
         }
         #[cfg(not(target_arch = "arm"))]
         paired::portable(paired, x, filters, out);
+    }
+
+    #[inline(always)]
+    fn quads(quads: Quads, x: View<'_, i8>, filters: &[u32], out: ViewMut<'_, i8>) {
+        if !quads.fits(x, filters, out) {
+            return;
+        }
+        #[cfg(target_arch = "arm")]
+        {
+            let mut call = quads::Call::new(quads, x.as_ptr(), filters.as_ptr(), out.as_mut_ptr());
+            // SAFETY: `fits` has checked that the input reaches to the last tap of the last cell, and that stream and
+            // output have the lengths that the sizes want.
+            unsafe {
+                match quads.shift {
+                    paired::FINE_SHIFT => quads::quads::<{ paired::FINE_SHIFT }>(&mut call),
+                    _ => quads::quads::<{ paired::SHIFT }>(&mut call),
+                }
+            }
+        }
+        #[cfg(not(target_arch = "arm"))]
+        super::quads::portable(quads, x, filters, out);
     }
 }
 

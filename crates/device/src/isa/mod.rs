@@ -6,10 +6,12 @@
 mod armv7em;
 pub mod paired;
 mod portable;
+pub mod quads;
 
 pub use armv7em::Armv7em;
 pub use paired::Paired;
 pub use portable::Portable;
+pub use quads::Quads;
 
 use crate::memory::{View, ViewMut};
 
@@ -24,5 +26,10 @@ pub trait Isa {
     /// All outputs of two columns by paired weights, see [`paired`]; nothing where the lengths do not fit.
     fn paired(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut<'_, i8>; 2]) {
         paired::portable(paired, x, filters, out);
+    }
+
+    /// A row of depthwise output cells, see [`quads`]; nothing where the lengths do not fit.
+    fn quads(quads: Quads, x: View<'_, i8>, filters: &[u32], out: ViewMut<'_, i8>) {
+        quads::portable(quads, x, filters, out);
     }
 }

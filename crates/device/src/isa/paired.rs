@@ -53,6 +53,10 @@ impl Paired {
         matches!(self.shift, SHIFT | FINE_SHIFT)
     }
 
+    const fn rounding(&self) -> Rounding {
+        Rounding { zero: self.zero, shift: self.shift }
+    }
+
     /// Words of `filters`.
     pub const fn filter_words(&self) -> u64 {
         self.outputs as u64 * (self.steps as u64 + 2 + self.signed as u64)
@@ -87,7 +91,7 @@ pub const fn expand(inputs: u32) -> [u32; 2] {
 
 /// The low bytes of both halves, sign-extended to 16 bits (`SXTB16`).
 #[inline(always)]
-const fn widen(word: u32) -> u32 {
+pub(super) const fn widen(word: u32) -> u32 {
     let low = word as i8 as i16 as u16 as u32;
     let high = (word >> 16) as i8 as i16 as u16 as u32;
     low | high << 16
@@ -122,7 +126,7 @@ pub fn portable(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut
                 let after = width * (1 + steps);
                 let correction = if paired.signed { word(after + o) as i32 } else { 0 };
                 let multiplier = word(after + usize::from(paired.signed) * width + o) as i32;
-                out.set(output + o, requantise(sum, multiplier, correction, &paired));
+                out.set(output + o, requantise(sum, multiplier, correction, paired.rounding()));
             }
         }
         at += width * (steps + 2 + usize::from(paired.signed));
@@ -130,11 +134,20 @@ pub fn portable(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut
     }
 }
 
+/// What the requantisation of all outputs has in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounding {
+    /// See [`Paired::zero`].
+    pub zero: i32,
+    /// See [`Paired::shift`].
+    pub shift: u32,
+}
+
 /// An accumulator, scaled by 256 and biased, to int8.
-pub const fn requantise(sum: i32, multiplier: i32, correction: i32, paired: &Paired) -> i8 {
+pub const fn requantise(sum: i32, multiplier: i32, correction: i32, rounding: Rounding) -> i8 {
     let sum = sum.wrapping_add((sum >> 31) & correction);
     let high = ((sum as i64 * multiplier as i64) >> 32) as i32;
-    let value = high.wrapping_add(paired.zero) >> (paired.shift & 31);
+    let value = high.wrapping_add(rounding.zero) >> (rounding.shift & 31);
     if value < -128 {
         -128
     } else if value > 127 {

@@ -19,6 +19,7 @@ pub mod fully_connected;
 pub mod mean;
 pub mod paired_conv2d;
 pub mod pool2d;
+pub mod quad_depthwise_conv2d;
 pub mod quantise;
 pub mod softmax;
 pub mod unary;
@@ -36,6 +37,7 @@ pub use fully_connected::{FullyConnected, FullyConnectedF32};
 pub use mean::{Mean, MeanF32};
 pub use paired_conv2d::PairedConv2d;
 pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
+pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
 pub use quantise::Quantise;
 pub use softmax::{Softmax, SoftmaxF32};
 pub use unary::{FloatUnary, Table, UnaryF32};
@@ -69,6 +71,7 @@ macro_rules! for_every_kernel {
             22 => Quantise,
             23 => Dequantise,
             24 => PairedConv2d,
+            25 => QuadDepthwiseConv2d,
         }
     };
 }

@@ -96,15 +96,14 @@ pub fn values<T: Field>(bytes: &[u8]) -> Vec<T> {
     bytes.chunks(T::BYTES).map(|bytes| T::decode(bytes).expect("whole values")).collect()
 }
 
-/// Runs `kernel` over what it reads, in the order of its operands, and returns what it writes: the last operand. Runs
-/// it row by row and as a whole, which must be the same.
+/// Runs `kernel` over what it reads, in the order of its operands, and returns what it writes: the last operand, the
+/// others are scratch memory. Runs it row by row and as a whole, which must be the same.
 pub fn run<K: Kernel<Operands = [Operand; N]>, const N: usize>(kernel: &K, reads: &[Vec<u8>]) -> Vec<u8>
 where
     [Operand; N]: super::OperandList<Needs = [Need; N]>,
 {
     let needs = kernel.needs();
     let (mut constants, mut arena) = (Vec::new(), Vec::new());
-    let out = vec![0x55; (needs[N - 1].count * u64::from(needs[N - 1].element_bytes)) as usize];
     let mut reads = reads.iter();
     let operands = needs.map(|need| match need.role {
         Role::Constant => {
@@ -115,7 +114,10 @@ where
             let bytes = reads.next().expect("all inputs");
             Operand::arena(append(&mut arena, bytes), bytes.len() as u32)
         }
-        Role::Write => Operand::arena(append(&mut arena, &out), out.len() as u32),
+        Role::Write => {
+            let bytes = vec![0x55; (need.count * u64::from(need.element_bytes)) as usize];
+            Operand::arena(append(&mut arena, &bytes), bytes.len() as u32)
+        }
     });
     assert_eq!(check(kernel, &operands, 0), Ok(()), "{kernel:?}");
     let written = operands[N - 1].offset as usize..(operands[N - 1].offset + operands[N - 1].bytes) as usize;
