@@ -42,11 +42,11 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Builds the command line and returns its path.
+/// Builds the command line and returns its path. The development build is as exact and compiles in half the time.
 pub fn rasbora() -> Result<PathBuf> {
-    run(&mut cargo(&["build", "--release", "--quiet", "--package", "rasbora"]))?;
+    run(&mut cargo(&["build", "--quiet", "--package", "rasbora"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("rasbora{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target.join("debug").join(format!("rasbora{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Runs the command line with `--json` and returns its object.
