@@ -5,7 +5,7 @@
 //! therefore come out scaled by 256, as in [`paired`](super::paired), and are requantised as there.
 //!
 //! Where the channels are no multiple of four, the last four overlap those before: both give the same bytes. Then words
-//! of input do not lie at multiples of 4.
+//! of input do not lie at multiples of 4, which single loads of Armv7E-M allow.
 //!
 //! **Stream.** `filters` is for each four channels: four biases, two words a tap, four corrections where there are any,
 //! four multipliers.

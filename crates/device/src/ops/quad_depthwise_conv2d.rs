@@ -66,20 +66,23 @@ impl QuadDepthwiseConv2d {
         }
     }
 
-    /// Copies row `y` of `image`, padded, to `to`.
+    /// Copies row `y` of `image` to `to`, which starts and ends in padding where the window does.
     fn pad_row(&self, image: View<'_, i8>, y: i32, to: ViewMut<'_, i8>) {
         let w = &self.window;
         let channels = self.channels as usize;
-        let fill = |to: ViewMut<'_, i8>| to.iter().for_each(|to| to.set(self.padding_value));
-        if y < 0 || y >= w.input[0] as i32 {
-            return fill(to);
-        }
         let left = (w.padding[1] as usize * channels).min(to.len());
         let inside = (w.input[1] as usize * channels).min(to.len() - left);
-        fill(to.slice(0, left));
-        to.slice(left, inside).copy_from(image.slice(y as usize * w.input[1] as usize * channels, inside));
-        fill(to.slice(left + inside, to.len() - left - inside));
+        let to = to.slice(left, inside);
+        if y < 0 || y >= w.input[0] as i32 {
+            fill(to, self.padding_value);
+        } else {
+            to.copy_from(image.slice(y as usize * w.input[1] as usize * channels, inside));
+        }
     }
+}
+
+fn fill(to: ViewMut<'_, i8>, value: i8) {
+    to.iter().for_each(|to| to.set(value));
 }
 
 impl Kernel for QuadDepthwiseConv2d {
@@ -120,6 +123,7 @@ impl Kernel for QuadDepthwiseConv2d {
         let out_row = w.output[1] as usize * channels;
         let padded_row = self.span()[1] as usize * channels;
         let padded = self.padded();
+        fill(scratch, self.padding_value);
         for row in rows {
             let (image, y) = w.split_row(row);
             let image = input.slice(image as usize * image_len, image_len);
