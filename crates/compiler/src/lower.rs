@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
 use crate::ops::paired::{self, Streams};
+use crate::ops::paired_column;
 use crate::ops::{Operation, quantised};
 use crate::target::InstructionSet;
 
@@ -219,12 +220,21 @@ impl<'a> Site<'a> {
         self.fitted_streams(&weights, requantise, paired::quad_streams)
     }
 
-    fn fitted_streams(
+    /// As [`Site::paired_streams`], for one column.
+    ///
+    /// # Errors
+    /// Where scales are missing.
+    pub fn paired_column_streams(&self, requantise: Requantise) -> Result<Option<paired_column::Streams>, LowerError> {
+        let Some(weights) = self.input(1).values::<i8>() else { return Ok(None) };
+        self.fitted_streams(&weights, requantise, paired_column::streams)
+    }
+
+    fn fitted_streams<S>(
         &self,
         weights: &[i8],
         requantise: Requantise,
-        streams: fn(paired::Layer<'_>) -> Option<Streams>,
-    ) -> Result<Option<Streams>, LowerError> {
+        streams: fn(paired::Layer<'_>) -> Option<S>,
+    ) -> Result<Option<S>, LowerError> {
         let Some(bias) = self.input(2).values::<i32>() else { return Ok(None) };
         let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), bias.len())
             .map_err(|reason| self.refuse(reason))?;

@@ -4,9 +4,11 @@ use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::{check_weighted, of_rank};
+use super::paired_column::Streams;
 use super::{Activation, Operation};
 use crate::graph::{DType, Shape, Tensor};
 use crate::lower::{LowerError, Site};
+use crate::target::InstructionSet;
 
 /// `out = activation(bias + Σ (input + input_offset) · weights)`.
 ///
@@ -64,8 +66,16 @@ impl Operation for FullyConnected {
             return site.step(kernel, &[input, weights, bias, out]);
         }
         site.expect_folded(self.input_offset)?;
-        let (multipliers, count) = site.multipliers(o)?;
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
+        if site.isa() == InstructionSet::Armv7em && inputs.is_multiple_of(4) {
+            if let Some(streams) = site.paired_column_streams(requantise)? {
+                let Streams { filters, multiplier, correction, zero } = streams;
+                let kernel = kernels::PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero };
+                let filters = site.constant(filters);
+                return site.step(kernel, &[input, filters, out]);
+            }
+        }
+        let (multipliers, count) = site.multipliers(o)?;
         let kernel = kernels::FullyConnected { batch, inputs, outputs, requantise, multipliers: count };
         site.step(kernel, &[input, weights, bias, multipliers, out])
     }

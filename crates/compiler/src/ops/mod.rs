@@ -14,6 +14,7 @@ mod mean;
 mod movement;
 mod pad;
 pub mod paired;
+pub mod paired_column;
 mod pool2d;
 mod quantise;
 pub mod quantised;

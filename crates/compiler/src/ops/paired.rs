@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use rasbora_device::arithmetic::{Requantise, multiply};
 use rasbora_device::isa::Paired;
-use rasbora_device::isa::paired::{FINE_SHIFT, SHIFT, pair};
+use rasbora_device::isa::paired::{FINE_SHIFT, OFFSET, SHIFT, pair};
 use rasbora_device::isa::quads::lanes;
 use rasbora_device::memory::Multiplier;
 
@@ -51,40 +51,40 @@ pub struct Streams {
 
 /// A multiplier of one output, with what `β` may be for sums that are not negative and for those that are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Fit {
-    multiplier: i32,
-    beta: Bounds,
-    negative: Bounds,
+pub(super) struct Fit {
+    pub(super) multiplier: i32,
+    pub(super) beta: Bounds,
+    pub(super) negative: Bounds,
 }
 
 /// What one output's constants are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Chosen {
-    multiplier: i32,
+pub(super) struct Chosen {
+    pub(super) multiplier: i32,
     /// The layer's bias, scaled by 256, and `β`.
-    bias: i32,
-    correction: i32,
+    pub(super) bias: i32,
+    pub(super) correction: i32,
 }
 
 /// An interval of integers, empty where `least > most`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Bounds {
-    least: i64,
-    most: i64,
+pub(super) struct Bounds {
+    pub(super) least: i64,
+    pub(super) most: i64,
 }
 
 impl Bounds {
-    const ALL: Self = Self { least: -(1 << 40), most: 1 << 40 };
+    pub(super) const ALL: Self = Self { least: -(1 << 40), most: 1 << 40 };
 
-    fn is_empty(self) -> bool {
+    pub(super) fn is_empty(self) -> bool {
         self.least > self.most
     }
 }
 
 /// The thresholds of one output: pairs `(j, Tⱼ)` for sums in `range`; `range.most + 1` where `j` is never reached.
-struct Steps {
+pub(super) struct Steps {
     thresholds: Vec<(i64, i64)>,
-    range: Bounds,
+    pub(super) range: Bounds,
 }
 
 impl Steps {
@@ -180,19 +180,24 @@ pub fn quad_streams(layer: Layer<'_>) -> Option<Streams> {
 }
 
 /// The weights of each output.
-fn filters(layer: Layer<'_>) -> Option<Vec<&[i8]>> {
+pub(super) fn filters(layer: Layer<'_>) -> Option<Vec<&[i8]>> {
     let taps = layer.weights.len().checked_div(layer.bias.len()).filter(|&taps| taps > 0)?;
     Some(layer.weights.chunks_exact(taps).collect())
 }
 
 fn fit(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Fitted> {
+    let outputs = thresholds(layer, filters)?;
+    [FINE_SHIFT, SHIFT].into_iter().find_map(|shift| fit_shift(layer, &outputs, shift))
+}
+
+/// The thresholds of each output and its multiplier as a real number.
+pub(super) fn thresholds(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Vec<(Steps, f64)>> {
     let output = |(o, (filter, &bias)): (usize, (&&[i8], &i32))| {
         let multiplier = *layer.multipliers.get(o).or(layer.multipliers.first())?;
         let steps = Steps::new(sum_range(filter, bias), multiplier, layer.requantise)?;
         Some((steps, f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31)))
     };
-    let outputs: Vec<(Steps, f64)> = filters.iter().zip(layer.bias).enumerate().map(output).collect::<Option<_>>()?;
-    [FINE_SHIFT, SHIFT].into_iter().find_map(|shift| fit_shift(layer, &outputs, shift))
+    filters.iter().zip(layer.bias).enumerate().map(output).collect()
 }
 
 /// `outputs` are the thresholds of each output and its multiplier as a real number.
@@ -206,15 +211,12 @@ fn fit_shift(layer: Layer<'_>, outputs: &[(Steps, f64)], shift: u32) -> Option<F
         let outputs = outputs.iter().zip(layer.bias).map(output).collect::<Option<Vec<_>>>()?;
         Some(Fitted { outputs, signed: split, zero, shift })
     };
-    // Half a step for rounding cannot be in the biases, which must leave the sign of a sum as it is: 0 ≤ β ≤ 255. A little
-    // more in `zero` moves every β down, where one is too large.
-    let zero = (layer.requantise.zero_point << shift) + (1 << (shift - 1));
-    choose(0, false).or_else(|| [0, 1, 2, 3, 4, 6, 8, 12, 16].into_iter().find_map(|more| choose(zero + more, true)))
+    choose(0, false).or_else(|| zeros(layer.requantise, shift).find_map(|zero| choose(zero, true)))
 }
 
 impl Fit {
     /// `None` where a sum leaves 32 bits.
-    fn choose(self, range: Bounds, bias: i32, split: bool) -> Option<Chosen> {
+    pub(super) fn choose(self, range: Bounds, bias: i32, split: bool) -> Option<Chosen> {
         let beta = self.beta.middle();
         let correction = if split { self.negative.middle() - beta } else { 0 };
         let scaled = |sum: i64| i32::try_from(256 * sum + beta).ok();
@@ -245,12 +247,21 @@ impl Fitted {
 
 impl Bounds {
     /// The middle, which is farthest from both ends; where an end is open, what is nearest to 0.
-    fn middle(self) -> i64 {
+    pub(super) fn middle(self) -> i64 {
         if self.least == Self::ALL.least || self.most == Self::ALL.most {
             return 0.max(self.least).min(self.most);
         }
         self.least + (self.most - self.least) / 2
     }
+}
+
+/// What [`Paired::zero`] may be where negative sums are corrected.
+///
+/// Half a step for rounding cannot be in the biases, which must leave the sign of a sum as it is: 0 ≤ β ≤ 255. A little more
+/// moves every β down, where one is too large.
+pub(super) fn zeros(requantise: Requantise, shift: u32) -> impl Iterator<Item = i32> {
+    let zero = (requantise.zero_point << shift) + (1 << (shift - 1));
+    [0, 1, 2, 3, 4, 6, 8, 12, 16].into_iter().map(move |more| zero + more)
 }
 
 /// The interval of sums that int8 inputs can make.
@@ -265,17 +276,41 @@ fn sum_range(filter: &[i8], bias: i32) -> Bounds {
 }
 
 /// The multiplier nearest to `nominal` for which there is a `β`.
-fn fits(steps: &Steps, nominal: f64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
+pub(super) fn fits(steps: &Steps, nominal: f64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
+    near(nominal).find_map(|m| fit_of(steps, m, zero, shift, split))
+}
+
+/// Multipliers near `nominal`, the nearest first.
+pub(super) fn near(nominal: f64) -> impl Iterator<Item = i64> {
     let nominal = nominal.round() as i64;
-    let near = (0..=REACH).flat_map(|distance| [nominal - distance, nominal + distance]);
-    near.filter(|m| (1..=i64::from(i32::MAX)).contains(m)).find_map(|m| {
-        let (mut beta, negative) = steps.bounds(m, zero, shift, split);
-        if split {
-            // The sign of the biased sum must be that of the sum.
-            beta = Bounds { least: beta.least.max(0), most: beta.most.min(255) };
+    let near = (0..=REACH).flat_map(move |distance| [nominal - distance, nominal + distance]);
+    near.filter(|m| (1..=i64::from(i32::MAX)).contains(m))
+}
+
+/// What `β` may be with multiplier `m`, if there is any.
+pub(super) fn fit_of(steps: &Steps, m: i64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
+    let (mut beta, negative) = steps.bounds(m, zero, shift, split);
+    if split {
+        // The sign of the biased sum must be that of the sum.
+        beta = Bounds { least: beta.least.max(0), most: beta.most.min(255) };
+    }
+    (!beta.is_empty() && !negative.is_empty()).then_some(Fit { multiplier: m as i32, beta, negative })
+}
+
+/// Biases of a block of outputs, and their lanes step by step.
+pub(super) fn weights(block: &[&[i8]], chosen: &[Chosen]) -> Vec<u32> {
+    let bias = |(filter, chosen): (&&[i8], &Chosen)| {
+        let odd: i32 = filter.iter().skip(1).step_by(2).map(|&weight| i32::from(weight)).sum();
+        chosen.bias.wrapping_sub(OFFSET * odd).cast_unsigned()
+    };
+    let mut words: Vec<u32> = block.iter().zip(chosen).map(bias).collect();
+    for step in (0..block.first().map_or(0, |filter| filter.len())).step_by(4) {
+        for filter in block {
+            let weight = |i: usize| filter.get(step + i).copied().unwrap_or_default();
+            words.push(pair([weight(0), weight(1), weight(2), weight(3)]));
         }
-        (!beta.is_empty() && !negative.is_empty()).then_some(Fit { multiplier: m as i32, beta, negative })
-    })
+    }
+    words
 }
 
 /// Blocks of three outputs, then of two: biases, lanes step by step, corrections where there are any, multipliers.
@@ -285,16 +320,7 @@ fn encode(filters: &[&[i8]], fitted: &Fitted) -> Vec<u32> {
     let mut output = 0;
     for width in std::iter::repeat_n(3, threes as usize).chain(std::iter::repeat_n(2, twos as usize)) {
         let block = output..output + width;
-        for o in block.clone() {
-            let odd: i32 = filters[o].iter().skip(1).step_by(2).map(|&weight| i32::from(weight)).sum();
-            words.push(fitted.outputs[o].bias.wrapping_sub(129 * odd).cast_unsigned());
-        }
-        for step in 0..filters[0].len().div_ceil(4) {
-            for filter in &filters[block.clone()] {
-                let weight = |i: usize| filter.get(4 * step + i).copied().unwrap_or_default();
-                words.push(pair([weight(0), weight(1), weight(2), weight(3)]));
-            }
-        }
+        words.extend(weights(&filters[block.clone()], &fitted.outputs[block.clone()]));
         words.extend(fitted.tail(block));
         output += width;
     }
@@ -320,7 +346,7 @@ mod tests {
         let odd: i32 = weights[..64].iter().skip(1).step_by(2).map(|&w| i32::from(w)).sum();
         for (o, bias) in [(0, sums), (1, -sums)] {
             let range = sum_range(&weights[..64], bias);
-            let beta = i64::from(words[o]) + 129 * i64::from(odd) - 256 * i64::from(bias);
+            let beta = i64::from(words[o]) + i64::from(OFFSET) * i64::from(odd) - 256 * i64::from(bias);
             let m = words[words.len() - 2 + o];
             let correction = if streams.signed { words[words.len() - 4 + o] } else { 0 };
             let rounding = Rounding { zero: streams.zero, shift: streams.shift };

@@ -5,10 +5,12 @@
 //! groups (6 + 3 cycles). A fourth output needs two more registers than there are.
 
 #[cfg(target_arch = "arm")]
+mod paired_column;
+#[cfg(target_arch = "arm")]
 mod quads;
 
 use super::paired::{self, Paired};
-use super::{Isa, Portable, Quads};
+use super::{Isa, PairedColumn, Portable, Quads};
 use crate::memory::{View, ViewMut};
 
 /// Armv7E-M.
@@ -56,6 +58,34 @@ impl Isa for Armv7em {
         }
         #[cfg(not(target_arch = "arm"))]
         paired::portable(paired, x, filters, out);
+    }
+
+    #[inline(always)]
+    fn paired_column(column: PairedColumn, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
+        if !column.fits(x, filters, out) {
+            return;
+        }
+        #[cfg(target_arch = "arm")]
+        {
+            let (fives, ones) = PairedColumn::blocks(column.outputs);
+            let mut call = paired_column::Call {
+                x: x.as_ptr(),
+                x_end: x.as_ptr().wrapping_add(x.len()),
+                filters: filters.as_ptr(),
+                out: out.as_mut_ptr(),
+                fives,
+                ones,
+                steps: column.steps,
+                multiplier: column.multiplier,
+                correction: column.correction,
+                zero: column.zero,
+            };
+            // SAFETY: `fits` has checked that the streams have the lengths that the blocks and steps read, the outputs those
+            // that they write, and that there is a step.
+            unsafe { paired_column::paired_column::<0>(&mut call) }
+        }
+        #[cfg(not(target_arch = "arm"))]
+        super::paired_column::portable(column, x, filters, out);
     }
 
     #[inline(always)]

@@ -5,11 +5,13 @@
 
 mod armv7em;
 pub mod paired;
+pub mod paired_column;
 mod portable;
 pub mod quads;
 
 pub use armv7em::Armv7em;
 pub use paired::Paired;
+pub use paired_column::PairedColumn;
 pub use portable::Portable;
 pub use quads::Quads;
 
@@ -26,6 +28,11 @@ pub trait Isa {
     /// All outputs of two columns by paired weights, see [`paired`]; nothing where the lengths do not fit.
     fn paired(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut<'_, i8>; 2]) {
         paired::portable(paired, x, filters, out);
+    }
+
+    /// All outputs of one column by paired weights, see [`paired_column`]; nothing where the lengths do not fit.
+    fn paired_column(column: PairedColumn, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
+        paired_column::portable(column, x, filters, out);
     }
 
     /// A row of depthwise output cells, see [`quads`]; nothing where the lengths do not fit.

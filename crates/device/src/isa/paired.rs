@@ -1,10 +1,10 @@
 //! Paired weights: two int8 weights in one 16-bit lane, for instruction sets with a dual 16-bit multiply-accumulate.
 //!
-//! A lane `R = 256·w₀ − w₁` holds the weights of two neighbouring inputs in two bytes (weights in −127..=127), and its low
-//! byte, sign-extended, is `S = −w₁`. With `X₁ = x₀` and `X₂ = −(256·x₁ + x₀ + 128) − 1`, both in 16 bits,
-//! `R·X₁ + S·X₂ = 256·(w₀·x₀ + w₁·x₁) + 129·w₁`: four bytes of weights, one load and one widening give four products for
+//! A lane `R = 256·w₀ + w₁` holds the weights of two neighbouring inputs in two bytes (weights in −127..=127), and its low
+//! byte, sign-extended, is `S = w₁`. With `X₁ = x₀` and `X₂ = 256·x₁ + 127 − x₀`, both in 16 bits,
+//! `R·X₁ + S·X₂ = 256·(w₀·x₀ + w₁·x₁) + 127·w₁`: four bytes of weights, one load and one widening give four products for
 //! every pair of lanes, and the accumulator comes out scaled by 256, which is what leaves room for a requantisation
-//! without rounding instructions.
+//! without rounding instructions. `X₂` is an exclusive or of the input's bytes with one constant.
 //!
 //! **Requantisation.** `y = saturate((hi(a · m) + zero) >> shift)`, where `a` is the accumulator, with a
 //! correction added where it is negative, and `hi` the upper word of the product. The compiler finds `m` and the bias for each
@@ -20,6 +20,9 @@ use crate::memory::{View, ViewMut};
 pub const SHIFT: u32 = 9;
 /// Bits by which it is shifted where all multipliers of a layer are below 2⁻⁶: a finer `m` has more room for a proof.
 pub const FINE_SHIFT: u32 = 13;
+
+/// What a lane adds to the accumulator for each unit of `w₁`, whatever the inputs are; the biases take it away again.
+pub const OFFSET: i32 = 127;
 
 /// Sizes and constants of one call.
 #[derive(Clone, Copy, Debug)]
@@ -78,15 +81,15 @@ impl Paired {
 
 /// The lanes of four weights.
 pub const fn pair([w0, w1, w2, w3]: [i8; 4]) -> u32 {
-    let low = (256 * w0 as i32 - w1 as i32) as u32 & 0xffff;
-    let high = (256 * w2 as i32 - w3 as i32) as u32 & 0xffff;
+    let low = (256 * w0 as i32 + w1 as i32) as u32 & 0xffff;
+    let high = (256 * w2 as i32 + w3 as i32) as u32 & 0xffff;
     low | high << 16
 }
 
 /// `[X₁, X₂]` of four neighbouring inputs, the first in the lowest byte.
 #[inline(always)]
 pub const fn expand(inputs: u32) -> [u32; 2] {
-    [widen(inputs), inputs ^ 0xff7f_ff7f]
+    [widen(inputs), inputs ^ 0x007f_007f]
 }
 
 /// The low bytes of both halves, sign-extended to 16 bits (`SXTB16`).
@@ -102,6 +105,13 @@ const fn multiply_add(a: u32, b: u32, sum: i32) -> i32 {
     let low = a as i16 as i32 * b as i16 as i32;
     let high = (a >> 16) as i16 as i32 * (b >> 16) as i16 as i32;
     sum.wrapping_add(low).wrapping_add(high)
+}
+
+/// Adds what four weights give for four inputs.
+#[inline(always)]
+pub const fn accumulate(sum: i32, lanes: u32, inputs: u32) -> i32 {
+    let [x1, x2] = expand(inputs);
+    multiply_add(widen(lanes), x2, multiply_add(lanes, x1, sum))
 }
 
 /// The formula, in plain Rust.
@@ -168,11 +178,9 @@ mod tests {
             for (j, &b) in bytes.iter().enumerate() {
                 let weights = [a, b, bytes[(i + j) % 7], bytes[(i * j) % 7]];
                 for inputs in [[-128i8, 127, 3, -5], [127, -128, -128, -128], [0, 1, -1, 90]] {
-                    let [x1, x2] = expand(u32::from_le_bytes(inputs.map(i8::cast_unsigned)));
-                    let lanes = pair(weights);
-                    let sum = multiply_add(widen(lanes), x2, multiply_add(lanes, x1, 0));
+                    let sum = accumulate(0, pair(weights), u32::from_le_bytes(inputs.map(i8::cast_unsigned)));
                     let dot: i32 = weights.iter().zip(inputs).map(|(&w, x)| i32::from(w) * i32::from(x)).sum();
-                    assert_eq!(sum, 256 * dot + 129 * (i32::from(weights[1]) + i32::from(weights[3])));
+                    assert_eq!(sum, 256 * dot + OFFSET * (i32::from(weights[1]) + i32::from(weights[3])));
                 }
             }
         }

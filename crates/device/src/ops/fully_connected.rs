@@ -49,7 +49,7 @@ fn sizes_valid(batch: u32, inputs: u32, outputs: u32) -> bool {
 
 /// Calls `with(n, features)` for each batch row `n` that `rows` touch, with the features in it.
 #[inline(always)]
-fn for_each_batch_row(rows: Range<u32>, outputs: u32, mut with: impl FnMut(usize, Range<usize>)) {
+pub(super) fn for_each_batch_row(rows: Range<u32>, outputs: u32, mut with: impl FnMut(usize, Range<usize>)) {
     let (mut row, end, outputs) = (rows.start as usize, rows.end as usize, outputs as usize);
     while row < end {
         let Some(n) = row.checked_div(outputs) else { return };

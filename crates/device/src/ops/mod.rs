@@ -18,6 +18,7 @@ pub mod fill;
 pub mod fully_connected;
 pub mod mean;
 pub mod paired_conv2d;
+pub mod paired_fully_connected;
 pub mod pool2d;
 pub mod quad_depthwise_conv2d;
 pub mod quantise;
@@ -36,6 +37,7 @@ pub use fill::Fill;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
 pub use mean::{Mean, MeanF32};
 pub use paired_conv2d::PairedConv2d;
+pub use paired_fully_connected::PairedFullyConnected;
 pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
 pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
 pub use quantise::Quantise;
@@ -72,6 +74,7 @@ macro_rules! for_every_kernel {
             23 => Dequantise,
             24 => PairedConv2d,
             25 => QuadDepthwiseConv2d,
+            26 => PairedFullyConnected,
         }
     };
 }

@@ -1,0 +1,169 @@
+//! The streams of [`rasbora_device::isa::paired_column`]: paired weights for one column of inputs.
+//!
+//! A layer with one scale of weights mostly has one multiplier and one correction that serve all outputs: these are then
+//! parameters, which saves the words of both in the stream.
+
+use std::iter::{once, repeat_n};
+
+use rasbora_device::isa::PairedColumn;
+use rasbora_device::isa::paired::SHIFT;
+use rasbora_device::isa::paired_column::BLOCK;
+
+use super::paired::{Bounds, Chosen, Fit, Layer, Steps, filters, fit_of, fits, near, thresholds, weights, zeros};
+use crate::graph::bytes_of;
+
+/// Constants of a layer for the kernel of one column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Streams {
+    /// The `filters` of [`rasbora_device::isa::paired_column`].
+    pub filters: Vec<u8>,
+    /// See [`PairedColumn::multiplier`].
+    pub multiplier: i32,
+    /// See [`PairedColumn::correction`].
+    pub correction: i32,
+    /// See [`PairedColumn::zero`].
+    pub zero: i32,
+}
+
+/// The streams for a layer; `None` where no proof is found or the sums leave 32 bits.
+pub fn streams(layer: Layer<'_>) -> Option<Streams> {
+    if layer.weights.contains(&i8::MIN) {
+        return None;
+    }
+    let filters = filters(layer)?;
+    // The sum is scaled by 2^8, and hi() divides by 2^32.
+    let scaled = |(steps, real)| (steps, real * 2f64.powi(24 + SHIFT as i32));
+    let outputs: Vec<(Steps, f64)> = thresholds(layer, &filters)?.into_iter().map(scaled).collect();
+    let signed = zeros(layer.requantise, SHIFT).map(|zero| (zero, true));
+    let (zero, chosen, shared) = once((0, false)).chain(signed).find_map(|(zero, split)| {
+        let shared = with_one_multiplier(&outputs, layer.bias, zero, split).map(|chosen| (zero, chosen, true));
+        shared.or_else(|| Some((zero, with_own_multipliers(&outputs, layer.bias, zero, split)?, false)))
+    })?;
+    let words = encode(&filters, &chosen, shared);
+    let (multiplier, correction) = if shared { (chosen[0].multiplier, chosen[0].correction) } else { (0, 0) };
+    Some(Streams { filters: bytes_of(words.into_iter().map(u32::cast_signed)), multiplier, correction, zero })
+}
+
+/// One multiplier and one correction for all outputs, which must have the same nominal multiplier.
+fn with_one_multiplier(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split: bool) -> Option<Vec<Chosen>> {
+    let nominal =
+        outputs.first().map(|output| output.1).filter(|first| outputs.iter().all(|(_, real)| real == first))?;
+    near(nominal).find_map(|m| {
+        let fit = |(steps, _): &(Steps, f64)| fit_of(steps, m, zero.into(), SHIFT, split);
+        let fits: Vec<Fit> = outputs.iter().map(fit).collect::<Option<_>>()?;
+        let corrections = fits.iter().fold(Bounds::ALL, |all, Fit { beta, negative, .. }| Bounds {
+            least: all.least.max(negative.least - beta.most),
+            most: all.most.min(negative.most - beta.least),
+        });
+        if split && corrections.is_empty() {
+            return None;
+        }
+        let correction = if split { corrections.middle() } else { 0 };
+        let choose = |((fit, (steps, _)), &bias): ((Fit, &(Steps, f64)), &i32)| {
+            let least = fit.beta.least.max(fit.negative.least - correction);
+            let most = fit.beta.most.min(fit.negative.most - correction);
+            let beta = Bounds { least, most }.middle();
+            let only = |value| Bounds { least: value, most: value };
+            let fit = Fit { beta: only(beta), negative: only(beta + correction), ..fit };
+            fit.choose(steps.range, bias, split)
+        };
+        fits.into_iter().zip(outputs).zip(bias).map(choose).collect()
+    })
+}
+
+/// A multiplier and a correction for each output.
+fn with_own_multipliers(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split: bool) -> Option<Vec<Chosen>> {
+    let choose = |((steps, nominal), &bias): (&(Steps, f64), &i32)| {
+        fits(steps, *nominal, zero.into(), SHIFT, split)?.choose(steps.range, bias, split)
+    };
+    outputs.iter().zip(bias).map(choose).collect()
+}
+
+/// Block after block: biases, lanes step by step, and corrections and multipliers where they are not shared.
+fn encode(filters: &[&[i8]], chosen: &[Chosen], shared: bool) -> Vec<u32> {
+    let mut words = Vec::new();
+    let (blocks, singles) = PairedColumn::blocks(filters.len() as u32);
+    let mut output = 0;
+    for width in repeat_n(BLOCK as usize, blocks as usize).chain(repeat_n(1, singles as usize)) {
+        let (filters, chosen) = (&filters[output..output + width], &chosen[output..output + width]);
+        words.extend(weights(filters, chosen));
+        if !shared {
+            words.extend(chosen.iter().map(|chosen| chosen.correction.cast_unsigned()));
+            words.extend(chosen.iter().map(|chosen| chosen.multiplier.cast_unsigned()));
+        }
+        output += width;
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use rasbora_device::arithmetic::Requantise;
+    use rasbora_device::isa::Portable;
+    use rasbora_device::memory::{Memory, Multiplier, Operand};
+    use rasbora_device::ops::{FullyConnected, Kernel, PairedFullyConnected, check};
+
+    use super::*;
+    use crate::ops::quantise_multiplier;
+
+    /// The bytes that `kernel` gives for `input`.
+    fn run<K: Kernel<Operands = [Operand; N]>, const N: usize>(
+        kernel: &K,
+        input: &[u8],
+        constants: &[&[u8]],
+    ) -> Vec<u8> {
+        #[repr(align(16))]
+        struct Aligned([u8; 8192]);
+        let (mut fixed, mut arena) = (Aligned([0; 8192]), Aligned([0; 8192]));
+        let (mut at, mut operands) = (0, vec![Operand::arena(0, input.len() as u32)]);
+        for bytes in constants {
+            fixed.0[at..at + bytes.len()].copy_from_slice(bytes);
+            operands.push(Operand::constant(at as u32, bytes.len() as u32));
+            at = (at + bytes.len()).next_multiple_of(16);
+        }
+        arena.0[..input.len()].copy_from_slice(input);
+        let needs = kernel.needs();
+        let out = needs.as_ref().last().expect("an output").count as usize;
+        operands.push(Operand::arena(4096, out as u32));
+        let operands: [Operand; N] = operands.try_into().expect("as many operands as the kernel has");
+        assert_eq!(check(kernel, &operands, 0), Ok(()));
+        kernel.run::<Portable>(0..kernel.rows(), Memory::new(&fixed.0, &mut arena.0), &operands);
+        arena.0[4096..4096 + out].to_vec()
+    }
+
+    #[test]
+    fn paired_fully_connected_equals_the_portable_kernel() {
+        let mut state = 1u32;
+        let mut number = |limit: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % limit
+        };
+        let (mut shared, mut own, mut corrected) = (0, 0, 0);
+        for case in 0..60 {
+            let (batch, inputs, outputs) = (1 + number(2), 4 * (1 + number(20)), 1 + number(13));
+            let mut bytes = |count: u32| (0..count).map(|_| (number(255) as i32 - 127) as i8).collect::<Vec<i8>>();
+            let (input, weights) = (bytes(batch * inputs), bytes(outputs * inputs));
+            let bias: Vec<i32> = (0..outputs).map(|_| number(20_000) as i32 - 10_000).collect();
+            let count = if case % 2 == 0 { 1 } else { outputs };
+            let multiplier = |_| quantise_multiplier((1.0 + f64::from(number(1000)) / 1000.0) / 1024.0);
+            let multipliers: Vec<Multiplier> = (0..count).map(multiplier).collect();
+            let zero_point = if case % 3 == 0 { number(256) as i32 - 128 } else { -128 };
+            let requantise = Requantise { zero_point, min: -128, max: 127 };
+            let layer = Layer { weights: &weights, bias: &bias, multipliers: &multipliers, requantise };
+            let Some(streams) = streams(layer) else { continue };
+            let Streams { filters, multiplier, correction, zero } = streams;
+            shared += usize::from(multiplier != 0);
+            own += usize::from(multiplier == 0);
+            corrected += usize::from(correction != 0);
+
+            let as_bytes = |values: &[i8]| values.iter().map(|value| value.cast_unsigned()).collect::<Vec<u8>>();
+            let (input, weights) = (as_bytes(&input), as_bytes(&weights));
+            let factors = bytes_of(multipliers.iter().flat_map(|m| [m.value, m.shift]));
+            let portable = FullyConnected { batch, inputs, outputs, requantise, multipliers: count };
+            let expected = run(&portable, &input, &[&weights, &bytes_of(bias), &factors]);
+            let paired = PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero };
+            assert_eq!(run(&paired, &input, &[&filters]), expected, "{paired:?}");
+        }
+        assert!(shared >= 20 && own >= 15 && corrected >= 10, "{shared} shared, {own} own, {corrected} corrected");
+    }
+}
