@@ -67,13 +67,14 @@ impl Operation for FullyConnected {
         }
         site.expect_folded(self.input_offset)?;
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
-        if site.isa() == InstructionSet::Armv7em && inputs.is_multiple_of(4) {
-            if let Some(streams) = site.paired_column_streams(requantise)? {
-                let Streams { filters, multiplier, correction, zero } = streams;
-                let kernel = kernels::PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero };
-                let filters = site.constant(filters);
-                return site.step(kernel, &[input, filters, out]);
-            }
+        if site.isa() == InstructionSet::Armv7em
+            && inputs.is_multiple_of(4)
+            && let Some(streams) = site.paired_column_streams(requantise)?
+        {
+            let Streams { filters, multiplier, correction, zero } = streams;
+            let kernel = kernels::PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero };
+            let filters = site.constant(filters);
+            return site.step(kernel, &[input, filters, out]);
         }
         let (multipliers, count) = site.multipliers(o)?;
         let kernel = kernels::FullyConnected { batch, inputs, outputs, requantise, multipliers: count };
