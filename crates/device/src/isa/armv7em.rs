@@ -140,6 +140,8 @@ mod assembly {
     #[unsafe(naked)]
     pub unsafe extern "C" fn paired<const SHIFT: u32>(call: *mut Call) {
         naked_asm!(
+            // LLVM gathers the symbols of assembly with no more than the triple, and that of Armv8-M lacks the DSP extension.
+            ".cpu cortex-m4",
             ".macro sums_3 at",
             "ldr r9, [r12, #16*\\at]",
             "ldr r10, [r12, #16*\\at+4]",

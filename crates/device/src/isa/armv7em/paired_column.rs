@@ -34,6 +34,8 @@ pub struct Call {
 #[unsafe(naked)]
 pub unsafe extern "C" fn paired_column<const UNUSED: u32>(call: *mut Call) {
     naked_asm!(
+        // LLVM gathers the symbols of assembly with no more than the triple, and that of Armv8-M lacks the DSP extension.
+        ".cpu cortex-m4",
         ".macro load_5 at",
         "ldr r6, [r12, #4*\\at]",
         "ldr r7, [lr, #20*\\at]",

@@ -79,6 +79,8 @@ impl Call {
 #[unsafe(naked)]
 pub unsafe extern "C" fn quads<const SHIFT: u32>(call: *mut Call) {
     naked_asm!(
+        // LLVM gathers the symbols of assembly with no more than the triple, and that of Armv8-M lacks the DSP extension.
+        ".cpu cortex-m4",
         ".macro products",
         "sxtb16 r9, r8",
         "sxtb16 r8, r8, ror #8",
