@@ -15,7 +15,7 @@ const LIMITS: [&str; 3] = ["-timeout=10", "-malloc_limit_mb=64", "-rss_limit_mb=
 
 /// Builds the targets and runs each for `seconds`.
 pub fn fuzz(seconds: u32) -> Result<()> {
-    if !Command::new("cargo-fuzz").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok() {
+    if Command::new("cargo-fuzz").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
         eprintln!("installing what is missing: cargo-fuzz");
         run(&mut cargo(&["install", "--locked", "--quiet", "cargo-fuzz"]))?;
     }

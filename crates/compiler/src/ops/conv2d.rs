@@ -114,12 +114,11 @@ impl Operation for Conv2d {
         site.expect_folded(self.input_offset)?;
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
-        if site.isa() == InstructionSet::Armv7em && groups == 1 {
-            if let Some(Streams { filters, signed, zero, shift }) = site.paired_streams(requantise)? {
-                let kernel = kernels::PairedConv2d { window, inputs, outputs, padding_value, signed, zero, shift };
-                let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
-                return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
-            }
+        let paired = site.isa() == InstructionSet::Armv7em && groups == 1;
+        if paired && let Some(Streams { filters, signed, zero, shift }) = site.paired_streams(requantise)? {
+            let kernel = kernels::PairedConv2d { window, inputs, outputs, padding_value, signed, zero, shift };
+            let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
+            return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
         }
         let (multipliers, count) = site.multipliers(o)?;
         let kernel = kernels::Conv2d { window, inputs, outputs, groups, padding_value, requantise, multipliers: count };

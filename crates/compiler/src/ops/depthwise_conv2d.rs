@@ -72,13 +72,12 @@ impl Operation for DepthwiseConv2d {
         site.expect_folded(self.input_offset)?;
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
-        if site.isa() == InstructionSet::Armv7em && depth == 1 && inputs >= 4 {
-            if let Some(Streams { filters, signed, zero, shift }) = site.quad_streams(requantise)? {
-                let channels = inputs;
-                let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
-                let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
-                return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
-            }
+        let quads = site.isa() == InstructionSet::Armv7em && depth == 1 && inputs >= 4;
+        if quads && let Some(Streams { filters, signed, zero, shift }) = site.quad_streams(requantise)? {
+            let channels = inputs;
+            let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
+            let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
+            return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
         }
         let block = block_of(depth);
         let weights = packed_weights::<i8>(site, [kh * kw, o], block as usize)?;

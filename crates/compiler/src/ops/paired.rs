@@ -171,9 +171,8 @@ pub fn quad_streams(layer: Layer<'_>) -> Option<Streams> {
     for first in (0..filters.len()).step_by(4) {
         let first = first.min(last);
         words.extend(fitted.outputs[first..][..4].iter().map(|chosen| chosen.bias.cast_unsigned()));
-        for tap in 0..filters[first].len() {
-            words.extend(lanes([0, 1, 2, 3].map(|o| filters[first + o][tap])));
-        }
+        let taps = filters[first].len();
+        words.extend((0..taps).flat_map(|tap| lanes([0, 1, 2, 3].map(|o| filters[first + o][tap]))));
         words.extend(fitted.tail(first..first + 4));
     }
     Some(fitted.streams(words))
