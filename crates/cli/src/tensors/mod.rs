@@ -1,7 +1,7 @@
 //! Tensors in files, on their way into a network and out of it.
 //!
 //! [`read()`] gives arrays as a file has them; [`convert`] fits one to what an input wants; [`assign`] knows which file is
-//! for which input; [`write`] keeps outputs.
+//! for which input; [`mod@write`] keeps outputs.
 
 pub mod assign;
 mod bin;
