@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rasbora_compiler::{import::tflite, pipeline};
+use rasbora_compiler::{import::tflite, pipeline, target::InstructionSet};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(imported) = tflite::read(bytes) {
-        let _ = pipeline::compile(imported.graph);
+        let _ = pipeline::compile(imported.graph, InstructionSet::Portable);
     }
 });
