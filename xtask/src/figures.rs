@@ -13,7 +13,7 @@ use crate::packages;
 use crate::workspace::{self, rasbora, rasbora_json, root};
 
 /// A model of the figures, and what TFLM 90b983c2 with CMSIS-NN 4ab83cc3 costs on the M4, the best build of each, for the
-/// same input under the same cycle model (`docs/baseline.md`).
+/// same input under the same cycle model.
 struct Model {
     name: &'static str,
     path: &'static str,

@@ -21,7 +21,7 @@ enum Command {
     Demo,
     /// Run the whole test suite.
     Test {
-        /// Every model on every target, which takes hours.
+        /// All calls of the large models on the boards too, where otherwise the first serves.
         #[arg(long)]
         all: bool,
     },
