@@ -11,7 +11,7 @@ const TARGETS: [(&str, &str); 3] =
     [("import", "examples/digits"), ("packed", "examples/digits"), ("text", "fuzz/seeds/text")];
 
 /// What no input may need: seconds for one input, and MB in one allocation.
-const LIMITS: [&str; 3] = ["-timeout=10", "-malloc_limit_mb=64", "-rss_limit_mb=2048"];
+const LIMITS: [&str; 3] = ["-timeout=1", "-malloc_limit_mb=64", "-rss_limit_mb=2048"];
 
 /// Builds the targets and runs each for `seconds`.
 pub fn fuzz(seconds: u32) -> Result<()> {

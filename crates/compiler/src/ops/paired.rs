@@ -21,7 +21,10 @@ use rasbora_device::memory::Multiplier;
 use crate::graph::bytes_of;
 
 /// How far from the nominal multiplier the search goes.
-const REACH: i64 = 200;
+pub(super) const REACH: usize = 200;
+
+/// Most outputs of a layer. Their thresholds take 4 KB each, which a hostile file shall not fill the memory with.
+const MAX_OUTPUTS: usize = 1 << 13;
 
 /// A layer's outputs: weights `[o][taps]`, biases, multipliers (one an output or one for all).
 #[derive(Clone, Copy, Debug)]
@@ -97,38 +100,66 @@ impl Steps {
         }
         let output = |sum: i64| i64::from(requantise.clamp(multiply(sum as i32, multiplier)));
         let mut thresholds = Vec::with_capacity(255);
-        let mut from = range.least;
+        let (mut from, end) = (range.least, range.most + 1);
         for j in -127..=127 {
-            let (mut below, mut above) = (from - 1, range.most + 1);
-            while above - below > 1 {
-                let middle = below + (above - below) / 2;
-                if output(middle) >= j { above = middle } else { below = middle }
-            }
-            from = above;
-            thresholds.push((j, above));
+            let real = (j - i64::from(requantise.zero_point)) as f64 - 0.5;
+            from = match j {
+                _ if j <= requantise.min.into() => from,
+                _ if j > requantise.max.into() => end,
+                _ => first((real / real_of(multiplier)).round() as i64, from..end, |sum| output(sum) >= j),
+            };
+            thresholds.push((j, from));
         }
         Some(Self { thresholds, range })
     }
 
-    /// What `β` may be for sums that are not negative, and for those that are, with multiplier `m` and [`Paired::zero`].
-    /// Without `split` one `β` must serve both.
-    fn bounds(&self, m: i64, zero: i64, shift: u32, split: bool) -> (Bounds, Bounds) {
-        let (mut positive, mut negative) = (Bounds::ALL, Bounds::ALL);
+    /// What `β` may be with multiplier `m` and [`Paired::zero`], if there is any. Without `split` one `β` must serve sums
+    /// that are negative and those that are not.
+    pub(super) fn fit(&self, m: i64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
+        // With `split`, the sign of the biased sum must be that of the sum.
+        let mut beta = if split { Bounds { least: 0, most: 255 } } else { Bounds::ALL };
+        let mut negative = Bounds::ALL;
         for &(j, threshold) in &self.thresholds {
             let reach = (((j << shift) - zero) << 32).div_ceil_exact(m);
             let at_threshold = reach - 256 * threshold;
             // The sum at the threshold reaches `j`, and the one before does not.
             if threshold <= self.range.most {
-                let side = if threshold < 0 && split { &mut negative } else { &mut positive };
+                let side = if threshold < 0 && split { &mut negative } else { &mut beta };
                 side.least = side.least.max(at_threshold);
             }
             if threshold > self.range.least {
-                let side = if threshold - 1 < 0 && split { &mut negative } else { &mut positive };
+                let side = if threshold - 1 < 0 && split { &mut negative } else { &mut beta };
                 side.most = side.most.min(at_threshold + 255);
             }
+            if beta.is_empty() || negative.is_empty() {
+                return None;
+            }
         }
-        (positive, negative)
+        // The scaled sums must not leave 32 bits.
+        let Bounds { least, most } = self.range;
+        let room = Bounds { least: i64::from(i32::MIN) - 256 * least, most: i64::from(i32::MAX) - 256 * most };
+        let possible = |bounds: Bounds| bounds.least <= room.most && room.least <= bounds.most;
+        (possible(beta) && possible(negative)).then_some(Fit { multiplier: m as i32, beta, negative })
     }
+}
+
+/// The least of `range` where `holds`, which from there on does; else its end. Looks around `guess` in growing steps.
+fn first(guess: i64, range: Range<i64>, holds: impl Fn(i64) -> bool) -> i64 {
+    let (mut below, mut above) = (range.start - 1, range.end);
+    let (mut at, mut step) = (guess, 1);
+    while above - below > 1 {
+        if !(below < at && at < above) {
+            at = below + (above - below) / 2;
+        }
+        (below, above, at) = if holds(at) { (below, at, at - step) } else { (at, above, at + step) };
+        step *= 2;
+    }
+    above
+}
+
+/// The multiplier as a real number.
+fn real_of(multiplier: Multiplier) -> f64 {
+    f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31)
 }
 
 trait DivCeil {
@@ -181,6 +212,9 @@ pub fn quad_streams(layer: Layer<'_>) -> Option<Streams> {
 /// The weights of each output.
 pub(super) fn filters(layer: Layer<'_>) -> Option<Vec<&[i8]>> {
     let taps = layer.weights.len().checked_div(layer.bias.len()).filter(|&taps| taps > 0)?;
+    if layer.bias.len() > MAX_OUTPUTS {
+        return None;
+    }
     Some(layer.weights.chunks_exact(taps).collect())
 }
 
@@ -194,7 +228,7 @@ pub(super) fn thresholds(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Vec<(Ste
     let output = |(o, (filter, &bias)): (usize, (&&[i8], &i32))| {
         let multiplier = *layer.multipliers.get(o).or(layer.multipliers.first())?;
         let steps = Steps::new(sum_range(filter, bias), multiplier, layer.requantise)?;
-        Some((steps, f64::from(multiplier.value) * 2f64.powi(multiplier.shift - 31)))
+        Some((steps, real_of(multiplier)))
     };
     filters.iter().zip(layer.bias).enumerate().map(output).collect()
 }
@@ -276,24 +310,14 @@ fn sum_range(filter: &[i8], bias: i32) -> Bounds {
 
 /// The multiplier nearest to `nominal` for which there is a `β`.
 pub(super) fn fits(steps: &Steps, nominal: f64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
-    near(nominal).find_map(|m| fit_of(steps, m, zero, shift, split))
+    near(nominal, REACH).find_map(|m| steps.fit(m, zero, shift, split))
 }
 
-/// Multipliers near `nominal`, the nearest first.
-pub(super) fn near(nominal: f64) -> impl Iterator<Item = i64> {
+/// Multipliers at most `reach` from `nominal`, the nearest first.
+pub(super) fn near(nominal: f64, reach: usize) -> impl Iterator<Item = i64> {
     let nominal = nominal.round() as i64;
-    let near = (0..=REACH).flat_map(move |distance| [nominal - distance, nominal + distance]);
+    let near = (0..=reach as i64).flat_map(move |distance| [nominal - distance, nominal + distance]);
     near.filter(|m| (1..=i64::from(i32::MAX)).contains(m))
-}
-
-/// What `β` may be with multiplier `m`, if there is any.
-pub(super) fn fit_of(steps: &Steps, m: i64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
-    let (mut beta, negative) = steps.bounds(m, zero, shift, split);
-    if split {
-        // The sign of the biased sum must be that of the sum.
-        beta = Bounds { least: beta.least.max(0), most: beta.most.min(255) };
-    }
-    (!beta.is_empty() && !negative.is_empty()).then_some(Fit { multiplier: m as i32, beta, negative })
 }
 
 /// Biases of a block of outputs, and their lanes step by step.

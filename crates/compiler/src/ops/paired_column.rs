@@ -9,8 +9,11 @@ use rasbora_device::isa::PairedColumn;
 use rasbora_device::isa::paired::SHIFT;
 use rasbora_device::isa::paired_column::BLOCK;
 
-use super::paired::{Bounds, Chosen, Fit, Layer, Steps, filters, fit_of, fits, near, thresholds, weights, zeros};
+use super::paired::{Bounds, Chosen, Fit, Layer, REACH, Steps, filters, fits, near, thresholds, weights, zeros};
 use crate::graph::bytes_of;
+
+/// Most outputs for which multipliers on one side of the nominal one are tried, all tries together.
+const MAX_FITS: usize = 1 << 16;
 
 /// Constants of a layer for the kernel of one column.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,18 +51,12 @@ pub fn streams(layer: Layer<'_>) -> Option<Streams> {
 fn with_one_multiplier(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split: bool) -> Option<Vec<Chosen>> {
     let nominal =
         outputs.first().map(|output| output.1).filter(|first| outputs.iter().all(|(_, real)| real == first))?;
-    near(nominal).find_map(|m| {
-        let fit = |(steps, _): &(Steps, f64)| fit_of(steps, m, zero.into(), SHIFT, split);
-        let fits: Vec<Fit> = outputs.iter().map(fit).collect::<Option<_>>()?;
-        let corrections = fits.iter().fold(Bounds::ALL, |all, Fit { beta, negative, .. }| Bounds {
-            least: all.least.max(negative.least - beta.most),
-            most: all.most.min(negative.most - beta.least),
-        });
-        if split && corrections.is_empty() {
-            return None;
-        }
-        let correction = if split { corrections.middle() } else { 0 };
-        let choose = |((fit, (steps, _)), &bias): ((Fit, &(Steps, f64)), &i32)| {
+    let mut order: Vec<&Steps> = outputs.iter().map(|(steps, _)| steps).collect();
+    near(nominal, REACH.min(MAX_FITS / outputs.len())).find_map(|m| {
+        let correction = one_correction(&mut order, |steps| steps.fit(m, zero.into(), SHIFT, split))?;
+        let correction = if split { correction.middle() } else { 0 };
+        let choose = |((steps, _), &bias): (&(Steps, f64), &i32)| {
+            let fit = steps.fit(m, zero.into(), SHIFT, split)?;
             let least = fit.beta.least.max(fit.negative.least - correction);
             let most = fit.beta.most.min(fit.negative.most - correction);
             let beta = Bounds { least, most }.middle();
@@ -67,8 +64,27 @@ fn with_one_multiplier(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split:
             let fit = Fit { beta: only(beta), negative: only(beta + correction), ..fit };
             fit.choose(steps.range, bias, split)
         };
-        fits.into_iter().zip(outputs).zip(bias).map(choose).collect()
+        outputs.iter().zip(bias).map(choose).collect()
     })
+}
+
+/// What one correction for all outputs may be. An output that leaves nothing moves to the front, where it soon does so again.
+fn one_correction(order: &mut [&Steps], fit: impl Fn(&Steps) -> Option<Fit>) -> Option<Bounds> {
+    let mut all = Bounds::ALL;
+    for i in 0..order.len() {
+        let bounds = fit(order[i]).map(|Fit { beta, negative, .. }| Bounds {
+            least: all.least.max(negative.least - beta.most),
+            most: all.most.min(negative.most - beta.least),
+        });
+        match bounds.filter(|bounds| !bounds.is_empty()) {
+            Some(bounds) => all = bounds,
+            None => {
+                order[..=i].rotate_right(1);
+                return None;
+            }
+        }
+    }
+    Some(all)
 }
 
 /// A multiplier and a correction for each output.
