@@ -95,13 +95,13 @@ pub fn plain(error: &std::io::Error) -> String {
 /// A model that the importer refuses.
 pub fn not_imported(path: &Path, error: ImportError) -> Failure {
     match error {
-        ImportError::Unsupported(list) => {
-            let nodes: String = list.iter().map(|one| format!("\n  {one}")).collect();
+        ImportError::Unsupported { reasons, .. } => {
+            let nodes: String = reasons.iter().map(|one| format!("\n  {one}")).collect();
             let message = format!("'{}' needs what is not supported:{nodes}", path.display());
             let failure = Failure::no("unsupported", message).help(
                 "rasbora check MODEL lists them; convert the model with full int8 or float32 and built-in operators",
             );
-            match list.first() {
+            match reasons.first() {
                 Some(first) => failure.at(&first.node),
                 None => failure,
             }

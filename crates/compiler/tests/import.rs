@@ -59,7 +59,7 @@ fn judge(bytes: &[u8], expected: Option<&(&str, &str)>) -> Result<bool, String> 
         (Ok(imported), None) => verify(&imported.graph).map(|()| true).map_err(|error| error.to_string()),
         (Ok(_), Some((op, _))) => Err(format!("imported, but {op} should be refused")),
         (Err(error), None) => Err(error.to_string()),
-        (Err(ImportError::Unsupported(reasons)), Some((op, words))) => {
+        (Err(ImportError::Unsupported { reasons, .. }), Some((op, words))) => {
             let given = |reason: &Unsupported| reason.op == *op && reason.reason.contains(words);
             let texts = || reasons.iter().map(|reason| format!("\n    {reason}")).collect::<String>();
             if reasons.iter().any(given) { Ok(false) } else { Err(format!("lacks '{op} … {words}' in:{}", texts())) }

@@ -1,13 +1,13 @@
 //! `rasbora check`: what a model needs, and whether it is supported and fits. Fast, and without any toolchain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use rasbora_compiler::graph::{Graph, dtype_name};
-use rasbora_compiler::import::{ImportError, Imported, Unsupported};
-use rasbora_compiler::pipeline::compile;
-use rasbora_compiler::program::{Port, Program};
+use rasbora_compiler::graph::{Graph, TensorId};
+use rasbora_compiler::import::{File, ImportError, Imported, Unsupported};
+use rasbora_compiler::pipeline::{Compiled, compile};
+use rasbora_compiler::program::Program;
 use rasbora_compiler::target::{InstructionSet, Target};
 use serde::Serialize;
 
@@ -18,7 +18,6 @@ use crate::failure::{Failure, not_imported};
 use crate::model::{ModelFile, Named, isa_of};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAD, BOLD, Cell, DIM, GOOD, Table, bytes, number, styled};
-use crate::tensors::Signature;
 
 /// The command's name.
 pub const NAME: &str = "check";
@@ -38,11 +37,12 @@ pub struct Check {
 #[derive(Serialize)]
 struct Body {
     model: Named,
-    inputs: Option<Vec<PortBody>>,
-    outputs: Option<Vec<PortBody>>,
-    ops: Option<BTreeMap<String, usize>>,
+    inputs: Vec<PortBody>,
+    outputs: Vec<PortBody>,
+    ops: BTreeMap<String, usize>,
     macs: Option<u64>,
     parameters: Option<u64>,
+    reduced: Option<Reduced>,
     arena_bytes: Option<u64>,
     arena_bound_bytes: Option<u64>,
     constants_bytes: Option<u64>,
@@ -51,22 +51,48 @@ struct Body {
     sources: Sources,
 }
 
-/// A network input or output in answers.
-#[derive(Debug, Serialize)]
-pub struct PortBody {
+/// A network input or output.
+#[derive(Serialize)]
+struct PortBody {
     name: String,
-    index: Option<usize>,
+    index: usize,
     shape: Vec<usize>,
-    dtype: &'static str,
+    dtype: String,
     scale: Option<f32>,
     zero_point: Option<i32>,
 }
 
-impl From<&Port> for PortBody {
-    fn from(port: &Port) -> Self {
-        let Signature { name, shape, dtype, quantisation } = port.into();
-        let (scale, zero_point) = quantisation.unzip();
-        Self { name, index: port.source, shape, dtype: dtype_name(dtype), scale, zero_point }
+/// The tensors `indices` of the file.
+fn ports(file: &File, indices: &[usize]) -> Vec<PortBody> {
+    let port = |&index: &usize| {
+        let tensor = file.tensors.get(index)?.clone();
+        let (scale, zero_point) = tensor.affine.unzip();
+        Some(PortBody { name: tensor.name, index, shape: tensor.shape, dtype: tensor.dtype, scale, zero_point })
+    };
+    indices.iter().filter_map(port).collect()
+}
+
+/// How often the file has each operator.
+fn count_ops(file: &File) -> BTreeMap<String, usize> {
+    let mut ops = BTreeMap::new();
+    for operator in &file.operators {
+        *ops.entry(operator.op.clone()).or_insert(0) += 1;
+    }
+    ops
+}
+
+/// What the passes leave of the network's work: less where channels are constant, or nothing reads them.
+#[derive(Clone, Serialize)]
+struct Reduced {
+    macs: u64,
+    parameters: u64,
+}
+
+impl Reduced {
+    fn of(graph: &Graph) -> Self {
+        let read: BTreeSet<TensorId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
+        let constants = read.into_iter().map(|id| &graph[id]).filter(|tensor| tensor.constant.is_some());
+        Self { macs: graph.macs(), parameters: constants.map(|tensor| tensor.elements() as u64).sum() }
     }
 }
 
@@ -87,7 +113,9 @@ impl Check {
         let file = ModelFile::read(&self.model)?;
         let imported = match file.imported() {
             Ok(imported) => imported,
-            Err(ImportError::Unsupported(list)) => return Ok(refused(&file, list)),
+            Err(ImportError::Unsupported { reasons, file: described }) => {
+                return Ok(refused(&file, &described, reasons));
+            }
             Err(error) => return Err(not_imported(&self.model, error)),
         };
         let Imported { graph, file: described } = imported;
@@ -101,22 +129,19 @@ impl Check {
         if fits.is_empty() && (self.budget.flash.is_some() || self.budget.ram.is_some()) {
             fits.push(budget::fit(&[program], None, &self.budget));
         }
-        let mut ops = BTreeMap::new();
-        for operator in &described.operators {
-            *ops.entry(operator.op.clone()).or_insert(0) += 1;
-        }
-        let figures = ["macs", "parameters", "arena_bytes", "arena_bound_bytes", "constants_bytes"];
+        let figures = ["macs", "parameters", "reduced", "arena_bytes", "arena_bound_bytes", "constants_bytes"];
         let mut sources: Sources = figures.iter().map(|&figure| (figure, STATIC.to_owned())).collect();
         if !fits.is_empty() {
             sources.extend(budget::sources());
         }
         let body = Body {
             model: file.named(),
-            inputs: Some(program.inputs.iter().map(PortBody::from).collect()),
-            outputs: Some(program.outputs.iter().map(PortBody::from).collect()),
-            ops: Some(ops),
+            inputs: ports(&described, &described.inputs),
+            outputs: ports(&described, &described.outputs),
+            ops: count_ops(&described),
             macs: Some(macs),
             parameters: Some(described.parameters),
+            reduced: Some(programs.reduced.clone()),
             arena_bytes: Some(program.arena_bytes as u64),
             arena_bound_bytes: Some(program.arena_bound_bytes as u64),
             constants_bytes: Some(program.constants_bytes() as u64),
@@ -125,19 +150,20 @@ impl Check {
             sources,
         };
         let fits = body.targets.iter().all(|fit| fit.fits);
-        Ok(Answer::new(NAME, text(&file, program, &body), &body).decided(fits))
+        Ok(Answer::new(NAME, text(&file, &body), &body).decided(fits))
     }
 }
 
 /// The programs of a model, one for each instruction set that is asked for.
 struct Programs {
     own: Program,
+    reduced: Reduced,
     others: Vec<(InstructionSet, Program)>,
 }
 
 impl Programs {
     fn new(graph: &Graph, targets: &[&Target]) -> Result<Self, Failure> {
-        let own = compile(graph.clone(), isa_of(None))?.program;
+        let Compiled { graph: rest, program: own } = compile(graph.clone(), isa_of(None))?;
         let mut others: Vec<(InstructionSet, Program)> = Vec::new();
         for target in targets {
             let known = target.isa == isa_of(None) || others.iter().any(|(isa, _)| *isa == target.isa);
@@ -145,7 +171,7 @@ impl Programs {
                 others.push((target.isa, compile(graph.clone(), target.isa)?.program));
             }
         }
-        Ok(Self { own, others })
+        Ok(Self { own, reduced: Reduced::of(&rest), others })
     }
 
     /// The program of a target, or this machine's own.
@@ -155,7 +181,7 @@ impl Programs {
     }
 }
 
-fn refused(file: &ModelFile, list: Vec<Unsupported>) -> Answer {
+fn refused(file: &ModelFile, described: &File, list: Vec<Unsupported>) -> Answer {
     let mut text = heading(file);
     let what = if list.len() == 1 { "1 operator is".to_owned() } else { format!("{} operators are", list.len()) };
     let _ = writeln!(text, "  {}\n", styled(&format!("{what} not supported:"), BAD));
@@ -179,11 +205,12 @@ fn refused(file: &ModelFile, list: Vec<Unsupported>) -> Answer {
     });
     let body = Body {
         model: file.named(),
-        inputs: None,
-        outputs: None,
-        ops: None,
+        inputs: ports(described, &described.inputs),
+        outputs: ports(described, &described.outputs),
+        ops: count_ops(described),
         macs: None,
         parameters: None,
+        reduced: None,
         arena_bytes: None,
         arena_bound_bytes: None,
         constants_bytes: None,
@@ -201,23 +228,22 @@ fn heading(file: &ModelFile) -> String {
     format!("{}  {}\n  {}\n\n", styled(&name, BOLD), size, styled(&format!("SHA-256 {sha256}"), DIM))
 }
 
-fn text(file: &ModelFile, program: &Program, body: &Body) -> String {
+fn text(file: &ModelFile, body: &Body) -> String {
     let mut text = heading(file);
     let mut ports = Table::new(&[Align::Left; 4]);
-    for (kind, list) in [("input", &program.inputs), ("output", &program.outputs)] {
+    for (kind, list) in [("input", &body.inputs), ("output", &body.outputs)] {
         for port in list {
-            let signature = Signature::from(port);
             ports.row([
                 Cell::new(kind, DIM),
-                screen::shortened(&signature.name, 40).into(),
-                signature.to_string().into(),
-                Cell::new(quantisation(&signature), DIM),
+                screen::shortened(&port.name, 40).into(),
+                format!("{} {}", port.dtype, screen::shape(&port.shape)).into(),
+                Cell::new(quantisation(port), DIM),
             ]);
         }
     }
     text += &ports.render();
     text.push('\n');
-    let mut counts: Vec<(&String, &usize)> = body.ops.iter().flatten().collect();
+    let mut counts: Vec<(&String, &usize)> = body.ops.iter().collect();
     counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let counts: Vec<String> = counts.into_iter().map(|(op, count)| format!("{count} {op}")).collect();
     text += &screen::wrapped(&counts.join(", "), 2);
@@ -230,8 +256,8 @@ fn text(file: &ModelFile, program: &Program, body: &Body) -> String {
     text
 }
 
-fn quantisation(signature: &Signature) -> String {
-    signature.quantisation.map_or_else(String::new, |(scale, zero_point)| {
+fn quantisation(port: &PortBody) -> String {
+    port.scale.zip(port.zero_point).map_or_else(String::new, |(scale, zero_point)| {
         format!("scale {}, zero point {zero_point}", screen::real(f64::from(scale)))
     })
 }
@@ -247,6 +273,11 @@ fn figures(body: &Body) -> String {
     };
     row("multiply-accumulates", body.macs, number, STATIC);
     row("parameters", body.parameters, number, STATIC);
+    if let Some(reduced) = body.reduced.as_ref().filter(|reduced| Some(reduced.macs) < body.macs) {
+        let removed = "static; without channels that are constant or that nothing reads";
+        row("  that remain to do", Some(reduced.macs), number, removed);
+        row("  that remain to store", Some(reduced.parameters), number, removed);
+    }
     row("arena", body.arena_bytes, bytes, &bound);
     row("constants", body.constants_bytes, bytes, STATIC);
     table.render()

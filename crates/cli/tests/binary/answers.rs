@@ -16,6 +16,7 @@ fn check_tells_what_a_model_needs() {
     assert_eq!(object["outputs"][0]["shape"], serde_json::json!([1, 10]));
     assert_eq!(object["ops"]["CONV_2D"], 2);
     assert_eq!(object["parameters"], 4402);
+    assert_eq!(object["reduced"], serde_json::json!({ "macs": object["macs"], "parameters": 4402 }));
     for figure in ["macs", "arena_bytes", "arena_bound_bytes", "constants_bytes"] {
         assert!(object[figure].as_u64().is_some_and(|value| value > 0), "{figure}: {}", object[figure]);
         assert_eq!(object["sources"][figure], "static");

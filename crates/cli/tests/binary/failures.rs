@@ -83,6 +83,9 @@ fn an_unsupported_model_is_no() {
     for field in ["node", "index", "version", "dtypes", "reason"] {
         assert!(!first[field].is_null(), "{field}: {first}");
     }
+    assert_eq!(object["inputs"][0]["shape"], serde_json::json!([1, 8, 8, 1]));
+    assert_eq!(object["outputs"][0]["dtype"], "int8");
+    assert_eq!((&object["ops"]["CUMSUM"], &object["ops"]["CONV_2D"]), (&1.into(), &2.into()));
     let out = folder.path().join("out");
     let out = out.to_str().unwrap();
     let input = digits("test/00.csv");

@@ -4,6 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::File;
 use crate::graph::Shape;
 
 /// Why a model file is not imported.
@@ -28,8 +29,13 @@ pub enum ImportError {
         limit: usize,
     },
     /// The file is sound, but asks for what is not supported: all the reasons at once, in the file's order.
-    #[error("the file needs what is not supported:{}", Listed(.0))]
-    Unsupported(Vec<Unsupported>),
+    #[error("the file needs what is not supported:{}", Listed(reasons))]
+    Unsupported {
+        /// What is not supported.
+        reasons: Vec<Unsupported>,
+        /// What the file says, less the number of its parameters.
+        file: Box<File>,
+    },
 }
 
 /// One operator that is not supported, or one network input or output (`op` is then `INPUT` or `OUTPUT`).

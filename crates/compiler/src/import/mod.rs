@@ -24,6 +24,10 @@ pub struct Imported {
 pub struct File {
     /// Its tensors, in the file's order, so that [`crate::graph::Tensor::source`] is an index.
     pub tensors: Vec<FileTensor>,
+    /// Indices in [`File::tensors`] of the network inputs.
+    pub inputs: Vec<usize>,
+    /// Indices in [`File::tensors`] of the network outputs.
+    pub outputs: Vec<usize>,
     /// Its operators, in the file's order, so that [`crate::graph::Node::sources`] are indices.
     pub operators: Vec<FileOperator>,
     /// Elements of the constants that the operators compute with (weights, biases, constant addends and factors), each
@@ -42,6 +46,8 @@ pub struct FileTensor {
     pub shape: Shape,
     /// Type of the elements, as a word.
     pub dtype: String,
+    /// Scale and zero point, where one holds for the whole tensor.
+    pub affine: Option<(f32, i32)>,
 }
 
 /// An operator as the file declares it.

@@ -60,11 +60,11 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
         import_ports(&mut importer, &mut reasons, "OUTPUT")?;
     }
     if !reasons.is_empty() {
-        return Err(ImportError::Unsupported(reasons));
+        return Err(ImportError::Unsupported { reasons, file: Box::new(source.file(0, &budget)) });
     }
     match broken {
         Some(error) => Err(error),
-        None => Ok(Imported { file: source.file(parameters(&importer.graph)), graph: importer.graph }),
+        None => Ok(Imported { file: source.file(parameters(&importer.graph), &budget), graph: importer.graph }),
     }
 }
 
@@ -132,11 +132,12 @@ impl SourceOperator<'_> {
 
 impl Source<'_> {
     /// What reports say of the file.
-    fn file(&self, parameters: u64) -> File {
+    fn file(&self, parameters: u64, budget: &Budget) -> File {
         let tensor = |tensor: &SourceTensor<'_>| FileTensor {
             name: tensor.name.clone(),
             shape: tensor.shape.clone(),
             dtype: tensor.element.name(),
+            affine: tensor.quantisation(budget).ok().flatten().and_then(|quantisation| quantisation.single()),
         };
         let operator = |operator: &SourceOperator<'_>| FileOperator {
             index: operator.index,
@@ -146,6 +147,8 @@ impl Source<'_> {
         };
         File {
             tensors: self.tensors.iter().map(tensor).collect(),
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
             operators: self.operators.iter().map(operator).collect(),
             parameters,
             description: self.description.clone(),

@@ -119,7 +119,7 @@ fn assert_malformed(change: impl FnOnce(&mut Model), words: &str) {
 #[track_caller]
 fn assert_unsupported(change: impl FnOnce(&mut Model), words: &[&str]) {
     match changed(change) {
-        Err(ImportError::Unsupported(reasons)) => {
+        Err(ImportError::Unsupported { reasons, .. }) => {
             let texts: Vec<String> = reasons.iter().map(ToString::to_string).collect();
             assert_eq!(texts.len(), words.len(), "{texts:?}");
             texts.iter().zip(words).for_each(|(text, words)| assert!(text.contains(words), "{text}"));
