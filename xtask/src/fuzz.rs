@@ -4,11 +4,13 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace::{cargo, root, run};
+use crate::workspace::{cargo, output, rasbora, root, run};
 
 /// Target, and the folder of seeds that it starts from.
-const TARGETS: [(&str, &str); 3] =
-    [("import", "examples/digits"), ("packed", "examples/digits"), ("text", "fuzz/seeds/text")];
+const TARGETS: [(&str, &str); 3] = [("import", "examples/digits"), ("packed", PACKED), ("text", "fuzz/seeds/text")];
+
+/// Where packed programs of the digits model are made, for each instruction set.
+const PACKED: &str = "target/fuzz-seeds";
 
 /// What no input may need: seconds for one input, and MB in one allocation.
 const LIMITS: [&str; 3] = ["-timeout=1", "-malloc_limit_mb=64", "-rss_limit_mb=2048"];
@@ -18,6 +20,12 @@ pub fn fuzz(seconds: u32) -> Result<()> {
     if Command::new("cargo-fuzz").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
         eprintln!("installing what is missing: cargo-fuzz");
         run(&mut cargo(&["install", "--locked", "--quiet", "cargo-fuzz"]))?;
+    }
+    let rasbora = rasbora()?;
+    for target in ["cortex-m0", "cortex-m4"] {
+        let folder = format!("{PACKED}/{target}");
+        let arguments = ["compile", "examples/digits/digits.tflite", "--emit", "packed", "--target", target, "-o"];
+        output(Command::new(&rasbora).args(arguments).args([&folder, "--force"]).current_dir(root()))?;
     }
     for (target, _) in TARGETS {
         run(&mut fuzzer(&["build", target]))?;

@@ -117,10 +117,9 @@ impl Conv2d {
             let x_of = |tap: usize| (cell.x.0 + (tap as u32 * w.dilation[1]) as i32) as usize;
             if joined {
                 let len = (end - first) * inputs;
-                add(
-                    &mut sums,
-                    dot(input.slice(line + x_of(first) * inputs, len), rows(row_start + first * inputs, len)),
-                );
+                // A window beside the image starts outside of it, and has no taps inside.
+                let start = line.wrapping_add(x_of(first).wrapping_mul(inputs));
+                add(&mut sums, dot(input.slice(start, len), rows(row_start + first * inputs, len)));
             } else {
                 for tap in first..end {
                     let start = line + x_of(tap) * cell_len + group as usize * inputs;

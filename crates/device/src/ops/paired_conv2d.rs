@@ -85,7 +85,7 @@ impl PairedConv2d {
             }
             let y = (patch.y.0 + (tap_y * w.dilation[0]) as i32) as u32;
             let (first, end) = (patch.x.1.start as usize, patch.x.1.end as usize);
-            let start = patch.image + y * w.input[1] + (patch.x.0 + first as i32) as u32;
+            let start = (patch.image + y * w.input[1]).wrapping_add_signed(patch.x.0 + first as i32);
             if first > 0 {
                 fill::<C>(x.slice(0, 4 * first * cell), padding);
             }
