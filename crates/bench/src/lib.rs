@@ -13,6 +13,7 @@ mod image;
 mod plugin;
 mod results;
 mod sources;
+mod stack_bound;
 mod toolchain;
 
 // The plugin is built apart, for the emulator at hand; its parts that know nothing of QEMU are tested here.
@@ -37,6 +38,7 @@ pub use doctor::{Need, doctor};
 pub use emulator::interrupt;
 pub use error::BenchError;
 pub use image::panic_symbols;
+pub use stack_bound::{Unbounded, stack_bound};
 pub use toolchain::Toolchain;
 
 /// A network emitted as Rust.
@@ -153,6 +155,9 @@ pub struct Measurement {
     pub layers: Vec<Count>,
     /// The deepest stack below the caller of an inference (in [`Mode::Steps`], of a step), counted.
     pub stack_bytes: u32,
+    /// The most stack that an inference (in [`Mode::Steps`], a step) can take below its caller, read off the machine code;
+    /// none where there is no bound.
+    pub stack_bound_bytes: Option<u32>,
     /// Flash.
     pub flash: Flash,
     /// The traced ranges, in the order in which they were asked for.
@@ -200,6 +205,7 @@ pub fn run(
         calls: calls_counted,
         layers: if options.mode == Mode::Steps { counts[..steps].to_vec() } else { Vec::new() },
         stack_bytes: read.stack()?,
+        stack_bound_bytes: stack_bound(&elf, &[if options.mode == Mode::Steps { "step" } else { "infer" }]).ok(),
         flash: Flash {
             code: image.stored.saturating_sub(image.constants).saturating_sub(harness),
             constants: image.constants,

@@ -14,6 +14,9 @@ const SMALL: [&str; 4] = ["kws", "ad", "sww", "micro_speech"];
 /// By how much a figure may differ from the stored one.
 const TOLERANCE: f64 = 0.01;
 
+/// By what factor the bound of the stack may be above what an inference took.
+const LOOSENESS: f64 = 1.5;
+
 macro_rules! boards {
     ($($test:ident: $target:literal,)*) => {$(
         #[test]
@@ -40,8 +43,13 @@ fn board(target: &str) {
     for (name, path) in FIGURES {
         match model(&corpus, name, path, target) {
             Ok(measured) => println!(
-                "{} {name}: {} instructions, cycles {:?}, stack {}, {:?}",
-                target.name, measured.instructions, measured.cycles, measured.stack_bytes, measured.flash
+                "{} {name}: {} instructions, cycles {:?}, stack {} of at most {:?}, {:?}",
+                target.name,
+                measured.instructions,
+                measured.cycles,
+                measured.stack_bytes,
+                measured.stack_bound_bytes,
+                measured.flash
             ),
             Err(reason) => failed.push(format!("{name}: {reason}")),
         }
@@ -65,6 +73,7 @@ fn model(corpus: &Path, name: &str, path: &str, target: &Target) -> Result<Measu
     if !panics.is_empty() {
         return Err(format!("the image holds code that panics: {}", panics.join(", ")));
     }
+    stack_is_bounded(&measured)?;
     near_stored(name, target, &program, &measured)?;
     Ok(measured)
 }
@@ -80,6 +89,16 @@ fn measure(program: &Program, target: &Target, folder: &Path, calls: &[Call]) ->
     let inputs: Vec<Vec<Vec<u8>>> = calls.iter().map(|call| call.inputs.clone()).collect();
     let emitted = Emitted { dir: folder, module: "network" };
     run(target, &emitted, &inputs, &Options::default()).map_err(|error| error.to_string())
+}
+
+/// The stack that an inference took is below what it can take at most, and near.
+fn stack_is_bounded(measured: &Measurement) -> Result<(), String> {
+    let bound = measured.stack_bound_bytes.ok_or("the image's stack has no bound")?;
+    let counted = measured.stack_bytes;
+    if counted > bound || f64::from(bound) > LOOSENESS * f64::from(counted) {
+        return Err(format!("the stack took {counted} bytes, but can take {bound} at most"));
+    }
+    Ok(())
 }
 
 /// Holds what was measured to `tests/figures.tsv`, which `cargo xtask figures` writes.

@@ -50,6 +50,7 @@ struct Body {
     cycles: Option<u64>,
     arena_bytes: u64,
     stack_bytes: u64,
+    stack_bound_bytes: Option<u32>,
     flash: Flash,
     layers: Vec<Layer>,
     elf: Option<String>,
@@ -98,6 +99,7 @@ impl Profile {
             cycles: whole.cycles,
             arena_bytes: program.arena_bytes as u64,
             stack_bytes: whole.stack_bytes.into(),
+            stack_bound_bytes: whole.stack_bound_bytes,
             flash: Flash {
                 code: whole.flash.code,
                 constants: whole.flash.constants,
@@ -116,6 +118,7 @@ fn sources(target: &Target) -> Sources {
         ("instructions", COUNTED),
         ("arena_bytes", STATIC),
         ("stack_bytes", COUNTED),
+        ("stack_bound_bytes", STATIC),
         ("flash", STATIC),
         ("layers.macs", STATIC),
         ("layers.macs_model", STATIC),
@@ -198,6 +201,8 @@ fn text(body: &Body, target: &Target) -> String {
     }
     row("arena", bytes(body.arena_bytes), "static");
     row("stack", bytes(body.stack_bytes), "counted: the deepest of the inference");
+    let bound = body.stack_bound_bytes.map_or_else(|| "–".into(), |bound| bytes(bound.into()));
+    row("  at most", bound, "static: the deepest way through the machine code, interrupts apart");
     row("flash: code", bytes(body.flash.code), "static: the image less an empty one");
     row("flash: constants", bytes(body.flash.constants), "static: weights, biases, multipliers, tables, parameters");
     row("flash: total", bytes(body.flash.total), "static: code and constants");
