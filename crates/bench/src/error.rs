@@ -52,6 +52,14 @@ pub enum BenchError {
         /// What the compiler said.
         output: String,
     },
+    /// What was compiled is no library that C can link.
+    #[error("the library for {platform} cannot be made: {reason}")]
+    Library {
+        /// What it is for.
+        platform: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The image is larger than the target's memory.
     #[error("the firmware does not fit target {target}: {detail}")]
     DoesNotFit {

@@ -68,7 +68,7 @@ fn is_constant<'a, H: FileHeader>(elf: &object::read::elf::ElfFile<'a, H>, symbo
 }
 
 /// A symbol's path without the hash of its crate.
-fn demangled(name: &str) -> String {
+pub(crate) fn demangled(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 

@@ -10,6 +10,7 @@ mod emulator;
 mod error;
 mod firmware;
 mod image;
+mod library;
 mod plugin;
 mod results;
 mod sources;
@@ -38,6 +39,7 @@ pub use doctor::{Need, doctor};
 pub use emulator::interrupt;
 pub use error::BenchError;
 pub use image::panic_symbols;
+pub use library::{Library, LibrarySources, Platform, library};
 pub use stack_bound::{Unbounded, stack_bound};
 pub use toolchain::Toolchain;
 

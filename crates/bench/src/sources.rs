@@ -13,6 +13,8 @@ use crate::error::{BenchError, file};
 
 /// Where the kernels are written, seen from the network's crate.
 const DEVICE_PATH: &str = "../device";
+/// The folder of an emitted crate that holds the kernels.
+const DEVICE: &str = "rasbora-device";
 const MANIFEST: &str = "Cargo.toml";
 const EMPTY_NETWORK: &str = include_str!("../firmware/empty.rs");
 
@@ -46,13 +48,22 @@ impl Sources {
         Ok(Self { model, device })
     }
 
+    /// An emitted crate that was not written anywhere.
+    pub(crate) fn emitted(files: &[(PathBuf, Vec<u8>)]) -> Self {
+        let (mut model, mut device) = (vec![manifest("src/lib.rs")], Vec::new());
+        for (path, content) in files {
+            match path.strip_prefix(DEVICE) {
+                Ok(path) => device.push((path.to_owned(), content.clone())),
+                Err(_) if path == Path::new(MANIFEST) => {}
+                Err(_) => model.push((path.clone(), content.clone())),
+            }
+        }
+        Self { model: Files(model), device: Files(device) }
+    }
+
     /// A network without steps over the same kernels.
     pub(crate) fn empty(&self) -> Self {
-        let manifest = format!(
-            "[package]\nname = \"model\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[lib]\npath = \"lib.rs\"\n\n\
-             [dependencies]\nrasbora-device = {{ path = {DEVICE_PATH:?} }}\n"
-        );
-        let model = vec![(MANIFEST.into(), manifest.into_bytes()), ("lib.rs".into(), EMPTY_NETWORK.into())];
+        let model = vec![manifest("lib.rs"), ("lib.rs".into(), EMPTY_NETWORK.into())];
         Self { model: Files(model), device: self.device.clone() }
     }
 
@@ -67,6 +78,15 @@ impl Sources {
         self.model.write(&folder.join("model"))?;
         self.device.write(&folder.join("device"))
     }
+}
+
+/// The manifest of a crate `model` over the kernels.
+fn manifest(source: &str) -> (PathBuf, Vec<u8>) {
+    let text = format!(
+        "[package]\nname = \"model\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[lib]\npath = {source:?}\n\n\
+         [dependencies]\nrasbora-device = {{ path = {DEVICE_PATH:?} }}\n"
+    );
+    (MANIFEST.into(), text.into_bytes())
 }
 
 impl Files {

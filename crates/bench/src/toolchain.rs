@@ -53,6 +53,11 @@ pub(crate) fn compilers() -> Vec<Compiler> {
     found
 }
 
+/// This machine's architecture, as the first compiler calls it.
+pub(crate) fn host() -> Option<String> {
+    compilers().first()?.host().map(str::to_owned)
+}
+
 /// What a command prints, if it succeeds.
 pub(crate) fn answer(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
@@ -93,9 +98,13 @@ impl Compiler {
         answer(Command::new(&self.rustc).args(arguments))
     }
 
+    fn host(&self) -> Option<&str> {
+        self.version.lines().find_map(|line| line.strip_prefix("host: "))
+    }
+
     /// The folder of tools that rustup installs beside a compiler.
     fn tools(&self) -> Option<PathBuf> {
-        let host = self.version.lines().find_map(|line| line.strip_prefix("host: "))?;
+        let host = self.host()?;
         let sysroot = PathBuf::from(self.print(&["--print", "sysroot"])?);
         Some(sysroot.join("lib/rustlib").join(host).join("bin"))
     }
@@ -153,6 +162,11 @@ impl Toolchain {
 /// The lines that install a compiler for `triple`: rustup's and Debian's.
 pub(crate) fn install_lines(triple: &str) -> (String, String) {
     (format!("rustup target add {triple}"), "apt install rustc-web cargo-web rust-web-src".to_owned())
+}
+
+/// What is said where there is no compiler at all.
+pub(crate) fn no_compiler() -> BenchError {
+    missing("this machine", &[])
 }
 
 fn missing(triple: &str, compilers: &[Compiler]) -> BenchError {

@@ -51,6 +51,18 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Tries whether the folder `path` can be written later, and leaves nothing.
+///
+/// # Errors
+/// Where it cannot.
+pub fn check_writable(path: &Path) -> Result<(), Failure> {
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let exists = folder_of(&place).ancestors().map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it });
+    let existing = exists.into_iter().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let tried = tempfile::Builder::new().prefix(".rasbora-").tempdir_in(existing);
+    tried.map(drop).map_err(|error| Failure::unwritable(path, &error))
+}
+
 /// Replaces the folder `path` by one with these files. Entries of the old folder named in `kept` move into the new one.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! prints either and gives the exit code.
 
 mod budget;
+mod c_library;
 mod commands;
 mod emulated;
 mod estimate;

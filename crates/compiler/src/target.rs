@@ -103,6 +103,17 @@ impl Target {
         let apart = self.board.and_then(|board| board.constants);
         self.flash.bytes + apart.map_or(0, |memory| memory.bytes)
     }
+
+    /// The options by which gcc makes C code that links with code for this target.
+    pub fn gcc_options(&self) -> String {
+        match self.triple {
+            RV32IMAC => "-march=rv32imac -mabi=ilp32".into(),
+            triple => {
+                let floats = if triple.ends_with("hf") { "hard" } else { "soft" };
+                format!("-mcpu={} -mthumb -mfloat-abi={floats}", self.cpu)
+            }
+        }
+    }
 }
 
 const KIB: u32 = 1024;

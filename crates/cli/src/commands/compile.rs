@@ -1,4 +1,5 @@
-//! `rasbora compile`: models become a Rust crate or packed programs, in a folder that is written whole or not at all.
+//! `rasbora compile`: models become a Rust crate, a C library or packed programs, in a folder that is written whole or
+//! not at all.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{STATIC, Sources};
 use crate::budget::{self, Budget, Fit};
+use crate::c_library::{self, LibraryBody, Optimise};
 use crate::failure::Failure;
 use crate::files;
 use crate::model::{ModelFile, Named, isa_of};
@@ -25,6 +27,9 @@ pub const NAME: &str = "compile";
 
 /// The file by which an output folder is known as ours.
 const RECORD: &str = "rasbora.json";
+
+/// The target's name for this machine.
+const HOST: &str = "host";
 
 /// What `cargo build` leaves in an emitted crate: it stays when the crate is written anew.
 const KEPT: [&str; 2] = ["target", "Cargo.lock"];
@@ -38,9 +43,15 @@ pub struct Compile {
     /// What to write
     #[arg(long)]
     emit: Emit,
-    /// The target whose kernels it runs and whose memories it must fit
+    /// The target whose kernels it runs and whose memories it must fit, or `host` for this machine
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
+    /// What a C library is optimised for; speed where nothing is said
+    #[arg(long, value_name = "WHAT")]
+    optimise: Option<Optimise>,
+    /// What a C library is called; the model's name, or `models` for several
+    #[arg(long, value_name = "NAME")]
+    package: Option<String>,
     #[command(flatten)]
     budget: Budget,
     /// The folder to write
@@ -57,15 +68,20 @@ pub struct Compile {
 enum Emit {
     /// A no_std crate with a module for each model and one copy of the kernels
     Rust,
+    /// A static library with a header for each model, and packages for CMake and Zephyr
+    C,
     /// A file for each model, run by the interpreter of rasbora-device
     Packed,
 }
 
 /// A model with the name that its module or file gets.
-struct Entry {
-    name: String,
-    file: ModelFile,
-    program: Program,
+pub struct Entry {
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub file: ModelFile,
+    /// What it became.
+    pub program: Program,
 }
 
 #[derive(Serialize)]
@@ -73,6 +89,8 @@ struct Body {
     emit: Emit,
     directory: String,
     models: Vec<ModelBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    library: Option<LibraryBody>,
     files: Vec<String>,
     targets: Vec<Fit>,
     sources: Sources,
@@ -101,14 +119,24 @@ struct Record {
 impl Compile {
     /// Does it.
     pub fn run(&self) -> Result<Answer, Failure> {
-        let target = self.target.as_deref().map(budget::target).transpose()?;
+        let target = self.target.as_deref().filter(|name| *name != HOST).map(budget::target).transpose()?;
+        self.check_options()?;
         self.check_folder()?;
         let isa = isa_of(target);
         let entries = self.entries(isa)?;
         let programs: Vec<&Program> = entries.iter().map(|entry| &entry.program).collect();
         let fit = budget::fit(&programs, target, &self.budget);
         over_budget(&fit)?;
-        let mut files = emitted(self.emit, &entries, isa)?;
+        let (mut files, library) = match self.emit {
+            Emit::Rust => (emitted_rust(&entries, isa)?, None),
+            Emit::Packed => (packed(&entries), None),
+            Emit::C => {
+                files::check_writable(&self.output)?;
+                let order = c_library::Order { target, package: self.package(&entries)?, optimise: self.optimise };
+                let (files, body) = c_library::build(&entries, isa, &order)?;
+                (files, Some(body))
+            }
+        };
         files.sort();
         let names: Vec<String> = files.iter().map(|(name, _)| name.display().to_string()).collect();
         let models: Vec<ModelBody> = entries.iter().map(ModelBody::from).collect();
@@ -118,15 +146,52 @@ impl Compile {
         let mut sources: Sources =
             ["models.arena_bytes", "models.constants_bytes"].map(|figure| (figure, STATIC.to_owned())).into();
         sources.extend(budget::sources().into_iter().filter(|_| known));
+        if library.is_some() {
+            sources.extend(LibraryBody::FIGURES.map(|figure| (figure, STATIC.to_owned())));
+        }
         let body = Body {
             emit: self.emit,
             directory: self.output.display().to_string(),
             models,
+            library,
             files: names,
             targets: if known { vec![fit] } else { Vec::new() },
             sources,
         };
         Ok(Answer::new(NAME, text(&body), &body))
+    }
+
+    /// Whether the options go together.
+    fn check_options(&self) -> Result<(), Failure> {
+        if self.emit == Emit::C {
+            return match &self.target {
+                Some(_) => Ok(()),
+                None => Err(Failure::usage("a C library is for one processor, and none is named")
+                    .help("name it: --target cortex-m4, or --target host; rasbora targets lists them")),
+            };
+        }
+        let given = [("--optimise", self.optimise.is_some()), ("--package", self.package.is_some())];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => {
+                Err(Failure::usage(format!("{option} is for a C library"))
+                    .help("add --emit c, or leave the option out"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The name of the C library.
+    fn package(&self, entries: &[Entry]) -> Result<String, Failure> {
+        let name = match (&self.package, entries) {
+            (Some(name), _) => name.clone(),
+            (None, [entry]) => entry.name.clone(),
+            (None, _) => "models".into(),
+        };
+        if module_name(&name) == name {
+            return Ok(name);
+        }
+        Err(Failure::usage(format!("'{name}' cannot name a library"))
+            .help("use lower-case letters, digits and '_', and begin with a letter"))
     }
 
     /// Whether the output folder may be replaced.
@@ -207,22 +272,19 @@ fn entries_below(folder: &Path, top: &Path) -> std::io::Result<Vec<String>> {
     Ok(found)
 }
 
-fn emitted(emit: Emit, entries: &[Entry], isa: InstructionSet) -> Result<Files, Failure> {
-    match emit {
-        Emit::Rust => {
-            let named: Vec<rust::Named<'_>> = (entries.iter())
-                .map(|Entry { name, program, .. }| rust::Named { name, program, isa: isa.type_name() })
-                .collect();
-            rust::emit(&named).map_err(|error| not_emitted(&error))
-        }
-        Emit::Packed => {
-            let packed = |entry: &Entry| (PathBuf::from(format!("{}.rasbora", entry.name)), entry.program.pack());
-            Ok(entries.iter().map(packed).collect())
-        }
-    }
+fn emitted_rust(entries: &[Entry], isa: InstructionSet) -> Result<Files, Failure> {
+    let named: Vec<rust::Named<'_>> =
+        entries.iter().map(|Entry { name, program, .. }| rust::Named { name, program, isa: isa.type_name() }).collect();
+    rust::emit(&named).map_err(|error| not_emitted(&error))
 }
 
-fn not_emitted(error: &EmitError) -> Failure {
+fn packed(entries: &[Entry]) -> Files {
+    let packed = |entry: &Entry| (PathBuf::from(format!("{}.rasbora", entry.name)), entry.program.pack());
+    entries.iter().map(packed).collect()
+}
+
+/// A crate that cannot be emitted because of the names that the user gave.
+pub fn not_emitted(error: &EmitError) -> Failure {
     Failure::usage(error.to_string()).help("rasbora compile NAME=FILE names the module yourself")
 }
 
@@ -251,6 +313,7 @@ fn record(models: &[ModelBody], files: Vec<String>) -> Result<Vec<u8>, Failure> 
 fn text(body: &Body) -> String {
     let what = match body.emit {
         Emit::Rust => "Rust crate",
+        Emit::C => "C library",
         Emit::Packed => "packed programs",
     };
     let mut text = format!("{} in {}\n\n", styled(what, BOLD), body.directory);
@@ -263,12 +326,17 @@ fn text(body: &Body) -> String {
     for model in &body.models {
         let name = match body.emit {
             Emit::Rust => format!("{}::{}", rust::PACKAGE, model.name),
+            Emit::C => format!("include/{}.h", model.name),
             Emit::Packed => format!("{}.rasbora", model.name),
         };
         let from = Cell::new(model.file.file.as_str(), DIM);
         table.row([name.into(), bytes(model.arena_bytes).into(), bytes(model.constants_bytes).into(), from]);
     }
     text += &table.render();
+    if let Some(library) = &body.library {
+        let (code, constants) = (bytes(library.code_bytes), bytes(library.constants_bytes));
+        let _ = writeln!(text, "\n  {}: {code} of code, {constants} of constants", styled(&library.file, BOLD));
+    }
     for fit in &body.targets {
         let of =
             |available: Option<u64>| available.map_or_else(String::new, |size| format!(" of {}", screen::memory(size)));

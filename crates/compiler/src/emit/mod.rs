@@ -1,5 +1,6 @@
-//! A program becomes files: a Rust crate, or one packed file.
+//! A program becomes files: a Rust crate, a C library's sources with its header, or one packed file.
 
+pub mod c;
 pub mod rust;
 
 use std::path::PathBuf;

@@ -189,6 +189,11 @@ impl<'a> Model<'a> {
         model
     }
 
+    /// Takes the arena as an earlier `Model` left it, its state and its inputs included.
+    pub fn attach(arena: &'a mut Arena) -> Self {
+        Self(arena)
+    }
+
     /// Sets the network's state to its initial values.
     pub fn reset(&mut self) {
         memory::fill(&mut self.0.0, &STATE);

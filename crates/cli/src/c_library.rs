@@ -1,0 +1,84 @@
+//! Models as a C library: emitted, compiled by the Rust toolchain that is found, and packed up with their headers.
+
+use clap::ValueEnum;
+use rasbora_bench::{LibrarySources, OptLevel, Platform, library};
+use rasbora_compiler::emit::{Files, c, rust};
+use rasbora_compiler::target::{InstructionSet, Target};
+use serde::Serialize;
+
+use crate::commands::compile::{Entry, not_emitted};
+use crate::failure::Failure;
+use crate::interrupt::emulating;
+use crate::screen::Progress;
+
+/// What the library is optimised for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum Optimise {
+    /// Fewest cycles
+    #[default]
+    Speed,
+    /// Fewest bytes of code
+    Size,
+}
+
+/// How a library is to be made.
+pub struct Order {
+    /// What it runs on; this machine where there is no target.
+    pub target: Option<&'static Target>,
+    /// Its name.
+    pub package: String,
+    /// What it is optimised for.
+    pub optimise: Option<Optimise>,
+}
+
+/// A library in answers.
+#[derive(Serialize)]
+pub struct LibraryBody {
+    /// The file, below the output folder.
+    pub file: String,
+    /// Code and all other data than the constants.
+    pub code_bytes: u64,
+    /// Weights, biases, multipliers, tables and parameters.
+    pub constants_bytes: u64,
+}
+
+impl LibraryBody {
+    /// The fields that are figures.
+    pub const FIGURES: [&str; 2] = ["library.code_bytes", "library.constants_bytes"];
+}
+
+/// The files of the output folder, and what the library takes.
+///
+/// # Errors
+/// Where a name is no name, a tool is missing or the library cannot be built.
+pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(Files, LibraryBody), Failure> {
+    let named: Vec<rust::Named<'_>> =
+        entries.iter().map(|Entry { name, program, .. }| rust::Named { name, program, isa: isa.type_name() }).collect();
+    let networks = rust::emit(&named).map_err(|error| not_emitted(&error))?;
+    let hashes: Vec<String> = entries.iter().map(|entry| entry.file.named().sha256).collect();
+    let described: Vec<c::Network<'_>> = (entries.iter().zip(&hashes))
+        .map(|(Entry { name, program, .. }, sha256)| c::Network { name, program, sha256 })
+        .collect();
+    let public: Vec<String> = described.iter().flat_map(c::Network::functions).collect();
+    let sources = LibrarySources { networks: &networks, interface: &c::interface(&described), public: &public };
+    let (platform, words) = match order.target {
+        Some(target) => (Platform::Target(target), format!("{} (gcc {})", target.name, target.gcc_options())),
+        None => (Platform::Host, format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH)),
+    };
+    let opt_level = match order.optimise.unwrap_or_default() {
+        Optimise::Speed => OptLevel::Speed,
+        Optimise::Size => OptLevel::Size,
+    };
+    let progress = Progress::start(format!("compiling the library for {}", platform.name()));
+    let built = emulating(|| library(platform, sources, opt_level))?;
+    drop(progress);
+    let file = c::library_file(&order.package);
+    let body = LibraryBody {
+        file: file.display().to_string(),
+        code_bytes: built.code_bytes,
+        constants_bytes: built.constants_bytes,
+    };
+    let mut files = c::files(&order.package, &described, &words);
+    files.push((file, built.archive));
+    Ok((files, body))
+}

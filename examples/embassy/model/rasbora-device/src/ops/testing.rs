@@ -1,0 +1,179 @@
+//! What the kernels' property tests share: seeded random numbers, and a kernel run over bytes.
+
+use std::ops::Range;
+use std::vec;
+use std::vec::Vec;
+
+use super::{Kernel, Need, Overlap, Role, Window, check};
+use crate::arithmetic::Requantise;
+use crate::isa::Portable;
+use crate::memory::{Memory, Multiplier, Operand, Space};
+use crate::params::Field;
+
+/// Random numbers from a seed that is not zero: xorshift64*.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u32) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        ((high * u64::from(limit)) >> 32) as u32
+    }
+
+    /// A number in `range`.
+    pub fn in_range(&mut self, range: Range<u32>) -> u32 {
+        range.start + self.below(range.end - range.start)
+    }
+
+    /// A number in `low..=high`.
+    pub fn between(&mut self, low: i32, high: i32) -> i32 {
+        low + self.below((high - low + 1) as u32) as i32
+    }
+
+    /// A number in `low..high`.
+    pub fn real(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * f64::from(self.below(1 << 31)) / f64::from(1u32 << 31)
+    }
+
+    /// Any bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.below(256) as u8).collect()
+    }
+
+    /// Any int8 values.
+    pub fn i8s(&mut self, count: usize) -> Vec<i8> {
+        (0..count).map(|_| self.below(256) as u8 as i8).collect()
+    }
+
+    /// Floats in −1..1.
+    pub fn f32s(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.below(1 << 24) as f32 / (1 << 23) as f32 - 1.0).collect()
+    }
+
+    /// Multipliers that bring sums of a few thousand into the range of int8.
+    pub fn multipliers(&mut self, count: usize) -> Vec<Multiplier> {
+        (0..count)
+            .map(|_| Multiplier { value: (1 << 30) + self.below(1 << 30) as i32, shift: self.below(10) as i32 - 9 })
+            .collect()
+    }
+
+    /// A zero point and a range around it.
+    pub fn requantise(&mut self) -> Requantise {
+        let zero_point = self.below(256) as i32 - 128;
+        Requantise { zero_point, min: -128 + self.below(20) as i8, max: 127 - self.below(20) as i8 }
+    }
+
+    /// A small window, padded at random on all sides.
+    pub fn window(&mut self) -> Window {
+        loop {
+            let mut pair = |range: Range<u32>| [self.in_range(range.clone()), self.in_range(range)];
+            let (input, kernel, stride) = (pair(1..8), pair(1..5), pair(1..4));
+            let (dilation, padding, end) = (pair(1..3), pair(0..4), pair(0..4));
+            let span = |axis: usize| (kernel[axis] - 1) * dilation[axis] + 1;
+            let free = |axis: usize| (input[axis] + padding[axis] + end[axis]).checked_sub(span(axis));
+            if let (Some(h), Some(w)) = (free(0), free(1)) {
+                let output = [h / stride[0] + 1, w / stride[1] + 1];
+                return Window { batch: 1, input, output, kernel, stride, dilation, padding };
+            }
+        }
+    }
+}
+
+/// The encoding of `values`.
+pub fn bytes<T: Field>(values: &[T]) -> Vec<u8> {
+    let mut bytes = vec![0; values.len() * T::BYTES];
+    for (value, bytes) in values.iter().zip(bytes.chunks_mut(T::BYTES)) {
+        value.encode(bytes);
+    }
+    bytes
+}
+
+/// The values that `bytes` encode.
+pub fn values<T: Field>(bytes: &[u8]) -> Vec<T> {
+    bytes.chunks(T::BYTES).map(|bytes| T::decode(bytes).expect("whole values")).collect()
+}
+
+/// Runs `kernel` over what it reads, in the order of its operands, and returns what it writes: the last operand, the
+/// others are scratch memory. Runs it row by row and as a whole, which must be the same.
+pub fn run<K: Kernel<Operands = [Operand; N]>, const N: usize>(kernel: &K, reads: &[Vec<u8>]) -> Vec<u8>
+where
+    [Operand; N]: super::OperandList<Needs = [Need; N]>,
+{
+    let needs = kernel.needs();
+    let (mut constants, mut arena) = (Vec::new(), Vec::new());
+    let mut reads = reads.iter();
+    let operands = needs.map(|need| match need.role {
+        Role::Constant => {
+            let bytes = reads.next().expect("all constants");
+            Operand::constant(append(&mut constants, bytes), bytes.len() as u32)
+        }
+        Role::Read => {
+            let bytes = reads.next().expect("all inputs");
+            Operand::arena(append(&mut arena, bytes), bytes.len() as u32)
+        }
+        Role::Write => {
+            let bytes = vec![0x55; (need.count * u64::from(need.element_bytes)) as usize];
+            Operand::arena(append(&mut arena, &bytes), bytes.len() as u32)
+        }
+    });
+    assert_eq!(check(kernel, &operands, 0), Ok(()), "{kernel:?}");
+    let written = operands[N - 1].offset as usize..(operands[N - 1].offset + operands[N - 1].bytes) as usize;
+    let ((constants, constants_start), (mut arena, arena_start)) = (aligned(&constants), aligned(&arena));
+    let constants = &constants[constants_start..];
+    let arena = &mut arena[arena_start..];
+    kernel.run::<Portable>(0..kernel.rows(), Memory::new(constants, arena), &operands);
+    let whole = arena[written.clone()].to_vec();
+    arena[written.clone()].fill(0xaa);
+    for row in (0..kernel.rows()).rev() {
+        kernel.run::<Portable>(row..row + 1, Memory::new(constants, arena), &operands);
+    }
+    assert_eq!(arena[written], whole, "row by row and as a whole differ: {kernel:?}");
+    whole
+}
+
+/// Runs `kernel` with its output over operand 0, in two parts, and returns what it writes.
+pub fn run_in_place<K: Kernel<Operands = [Operand; N]>, const N: usize>(kernel: &K, reads: &[Vec<u8>]) -> Vec<u8>
+where
+    [Operand; N]: super::OperandList<Needs = [Need; N]>,
+{
+    assert_eq!(kernel.overlap(0), Overlap::SameOffset);
+    let (mut constants, mut arena) = (Vec::new(), Vec::new());
+    let mut reads = reads.iter();
+    let operands = kernel.needs().map(|need| match need.role {
+        Role::Write => Operand::arena(0, (need.count * u64::from(need.element_bytes)) as u32),
+        Role::Read | Role::Constant => {
+            let bytes = reads.next().expect("all that is read");
+            let (space, memory) = match need.role {
+                Role::Constant => (Space::Constants, &mut constants),
+                _ => (Space::Arena, &mut arena),
+            };
+            Operand { space, offset: append(memory, bytes), bytes: bytes.len() as u32 }
+        }
+    });
+    assert_eq!(check(kernel, &operands, 0), Ok(()), "{kernel:?}");
+    let ((constants, constants_start), (mut arena, arena_start)) = (aligned(&constants), aligned(&arena));
+    let middle = kernel.rows() / 2;
+    for rows in [0..middle, middle..kernel.rows()] {
+        kernel.run::<Portable>(rows, Memory::new(&constants[constants_start..], &mut arena[arena_start..]), &operands);
+    }
+    arena[arena_start..][..operands[N - 1].bytes as usize].to_vec()
+}
+
+/// Appends `piece` at the next multiple of 16; returns its offset.
+fn append(memory: &mut Vec<u8>, piece: &[u8]) -> u32 {
+    let offset = memory.len().next_multiple_of(16);
+    memory.resize(offset, 0);
+    memory.extend(piece);
+    offset as u32
+}
+
+/// A copy of `memory`, and where in it the copy starts: at an address that is a multiple of 16.
+fn aligned(memory: &[u8]) -> (Vec<u8>, usize) {
+    let mut copy = vec![0; memory.len() + 16];
+    let start = copy.as_ptr().align_offset(16);
+    copy[start..start + memory.len()].copy_from_slice(memory);
+    (copy, start)
+}

@@ -1,0 +1,116 @@
+//! The window that convolutions and poolings slide over an image.
+
+use core::ops::Range;
+
+/// Products of sizes, which cannot overflow: each factor is below 2^16 or the product saturates.
+#[inline]
+pub(crate) fn product(factors: &[u32]) -> u64 {
+    factors.iter().fold(1, |product: u64, &factor| product.saturating_mul(u64::from(factor)))
+}
+
+crate::params! {
+    /// Sizes of a sliding window. Image `[n, h, w, _]` in, `[n, h, w, _]` out; the channels are the op's.
+    pub struct Window {
+        /// Images, `n`.
+        pub batch: u32,
+        /// Input `[h, w]`.
+        pub input: [u32; 2],
+        /// Output `[h, w]`.
+        pub output: [u32; 2],
+        /// Window `[kh, kw]`.
+        pub kernel: [u32; 2],
+        /// Step `[h, w]` between windows.
+        pub stride: [u32; 2],
+        /// Distance `[h, w]` between the taps of a window.
+        pub dilation: [u32; 2],
+        /// Cells `[top, left]` by which the first window starts outside the image.
+        pub padding: [u32; 2],
+    }
+}
+
+impl Window {
+    /// Largest size of anything along one axis: sums and products of two stay inside 32 and 64 bits.
+    const LIMIT: u32 = 1 << 24;
+
+    /// Whether the sizes are in range. Any such window is harmless: taps outside the image are padding.
+    pub fn valid(&self) -> bool {
+        let bounded = |pair: [u32; 2]| pair.iter().all(|&size| size <= Self::LIMIT);
+        let positive = |pair: [u32; 2]| bounded(pair) && pair.iter().all(|&size| size > 0);
+        self.batch <= Self::LIMIT
+            && bounded(self.input)
+            && bounded(self.output)
+            && bounded(self.padding)
+            && positive(self.kernel)
+            && positive(self.stride)
+            && positive(self.dilation)
+            && product(&[self.output[0], self.stride[0]]) <= u64::from(Self::LIMIT)
+            && product(&[self.output[1], self.stride[1]]) <= u64::from(Self::LIMIT)
+            && product(&[self.kernel[0], self.dilation[0]]) <= u64::from(Self::LIMIT)
+            && product(&[self.kernel[1], self.dilation[1]]) <= u64::from(Self::LIMIT)
+    }
+
+    /// Rows of output, over all images: row `r` is row `r % output h` of image `r / output h`.
+    pub fn rows(&self) -> u32 {
+        self.batch.saturating_mul(self.output[0])
+    }
+
+    /// Cells of the input.
+    pub fn input_cells(&self) -> u64 {
+        product(&[self.batch, self.input[0], self.input[1]])
+    }
+
+    /// Cells of the output.
+    pub fn output_cells(&self) -> u64 {
+        product(&[self.batch, self.output[0], self.output[1]])
+    }
+
+    /// Image and row in it of output row `row`.
+    #[inline(always)]
+    pub fn split_row(&self, row: u32) -> (u32, u32) {
+        match row.checked_div(self.output[0]) {
+            Some(image) => (image, row - image * self.output[0]),
+            None => (0, 0),
+        }
+    }
+
+    /// Along axis `axis` (0 = h, 1 = w), for output position `at`: where tap 0 lies (negative in the padding), and the
+    /// taps that lie inside the image.
+    #[inline(always)]
+    pub fn taps(&self, axis: usize, at: u32) -> (i32, Range<u32>) {
+        let [input, stride, dilation, kernel, padding] = match axis {
+            0 => [self.input[0], self.stride[0], self.dilation[0], self.kernel[0], self.padding[0]],
+            _ => [self.input[1], self.stride[1], self.dilation[1], self.kernel[1], self.padding[1]],
+        };
+        let start = (at * stride) as i32 - padding as i32;
+        // Dilation is 1 in nearly every network: the division is worth a branch.
+        let divide = |x: i32| -> u32 {
+            let x = x.max(0) as u32;
+            if dilation == 1 { x } else { x.div_ceil(dilation.max(1)) }
+        };
+        let first = divide(-start);
+        let end = divide(input as i32 - start).min(kernel);
+        (start, first.min(end)..end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taps_are_those_inside() {
+        let window = Window {
+            batch: 1,
+            input: [5, 5],
+            output: [3, 3],
+            kernel: [3, 3],
+            stride: [2, 2],
+            dilation: [1, 2],
+            padding: [1, 2],
+        };
+        assert_eq!(window.taps(0, 0), (-1, 1..3));
+        assert_eq!(window.taps(0, 2), (3, 0..2));
+        assert_eq!(window.taps(1, 0), (-2, 1..3));
+        assert_eq!(window.taps(1, 2), (2, 0..2));
+    }
+}

@@ -1,0 +1,285 @@
+//! The packed format: a program as bytes that lie in flash and are run in place.
+//!
+//! All numbers are little-endian. [`Interpreter::new`](crate::interpreter::Interpreter::new) checks everything once (sizes, hash, every step's parameters and
+//! operands); after it nothing can fail.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | magic, `RASB` |
+//! | 2, 2 | version of the format; number of steps |
+//! | 8 | FNV-1a hash (64 bits) of all that follows |
+//! | 4, 4, 4 | length of the whole; bytes of arena; bytes of state at the arena's front |
+//! | 4, 4 | offset of the constants (a multiple of 16) and their length |
+//! | 2, 2 | number of network inputs and of outputs |
+//! | 44 each | inputs, then outputs: [`Io`] |
+//! | state | initial bytes of the state |
+//! | steps | [`StepHeader`] (20), [`Operand`]s (8 each), parameters |
+//! | constants | weights, biases, multipliers, tables |
+
+use crate::memory::{Operand, Space};
+use crate::ops::Fault;
+use crate::params::Field;
+
+/// The version of the format that this build reads and writes.
+pub const VERSION: u16 = 2;
+/// The first four bytes.
+pub const MAGIC: [u8; 4] = *b"RASB";
+
+crate::params! {
+    /// Type of a tensor's elements.
+    pub enum DType {
+        /// 8-bit signed, affine.
+        I8 = 1,
+        /// 8-bit unsigned, affine.
+        U8 = 2,
+        /// 32-bit float.
+        F32 = 3,
+        /// 32-bit signed.
+        I32 = 4,
+    }
+
+    /// The front of a packed program.
+    pub struct Header {
+        /// [`MAGIC`].
+        pub magic: [u8; 4],
+        /// [`VERSION`].
+        pub version: u16,
+        /// Number of steps.
+        pub steps: u16,
+        /// [`hash`] of all bytes from [`HASHED_FROM`] on.
+        pub hash: [u32; 2],
+        /// Length of the whole in bytes.
+        pub bytes: u32,
+        /// Bytes of arena, state and network inputs and outputs included.
+        pub arena_bytes: u32,
+        /// Bytes of state, at the front of the arena.
+        pub state_bytes: u32,
+        /// Offset of the constants: a multiple of 16.
+        pub constants_offset: u32,
+        /// Length of the constants.
+        pub constants_bytes: u32,
+        /// Number of network inputs.
+        pub inputs: u16,
+        /// Number of network outputs.
+        pub outputs: u16,
+    }
+
+    /// A network input or output.
+    pub struct Io {
+        /// Type of the elements.
+        pub dtype: DType,
+        /// Number of axes, at most 6.
+        pub rank: u8,
+        /// Zero, twice.
+        pub reserved: [u8; 2],
+        /// First byte in the arena.
+        pub offset: u32,
+        /// Length in bytes.
+        pub bytes: u32,
+        /// Sizes of the axes; 1 beyond `rank`.
+        pub shape: [u32; 6],
+        /// Real value of one step of the integer; 0 where the tensor is not quantised.
+        pub scale: f32,
+        /// Integer that means zero.
+        pub zero_point: i32,
+    }
+
+    /// The front of a step.
+    pub struct StepHeader {
+        /// Which kernel.
+        pub opcode: u16,
+        /// Number of operands.
+        pub operands: u16,
+        /// Length of the parameters in bytes.
+        pub parameters: u32,
+        /// How much there is to do.
+        pub work: Work,
+    }
+
+    /// How much a step does, for [`Allowance`](crate::network::Allowance): a call of its kernel for `r` rows takes at most
+    /// `call + r · row` instructions.
+    pub struct Work {
+        /// Number of output rows.
+        pub rows: u32,
+        /// Instructions of a call, whatever its rows: an upper estimate.
+        pub call: u32,
+        /// Instructions of a row: an upper estimate.
+        pub row: u32,
+    }
+}
+
+impl DType {
+    /// Bytes of an element.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::I8 | Self::U8 => 1,
+            Self::F32 | Self::I32 => 4,
+        }
+    }
+}
+
+/// Where the hashed bytes begin.
+pub const HASHED_FROM: usize = 16;
+
+/// FNV-1a, 64 bits, as two words (low, high).
+pub fn hash(bytes: &[u8]) -> [u32; 2] {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    [hash as u32, (hash >> 32) as u32]
+}
+
+/// One step of a packed program.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// Which kernel.
+    pub opcode: u16,
+    /// How much it does.
+    pub work: Work,
+    /// What it reads and writes, each encoded.
+    pub operands: &'a [[u8; Operand::BYTES]],
+    /// The kernel's parameters, encoded.
+    pub parameters: &'a [u8],
+}
+
+/// A packed program that was checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    header: Header,
+    io: &'a [u8],
+    state: &'a [u8],
+    steps: &'a [u8],
+    constants: &'a [u8],
+}
+
+impl<'a> Program<'a> {
+    /// Reads the outer layout. Steps are checked by the interpreter, which knows the kernels.
+    ///
+    /// # Errors
+    /// [`Fault`] says what is wrong.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
+        let header = Header::decode(bytes).ok_or(Fault::Truncated)?;
+        if header.magic != MAGIC {
+            return Err(Fault::Magic);
+        }
+        if header.version != VERSION {
+            return Err(Fault::Version);
+        }
+        let bytes = bytes.get(..header.bytes as usize).ok_or(Fault::Truncated)?;
+        if hash(bytes.get(HASHED_FROM..).ok_or(Fault::Truncated)?) != header.hash {
+            return Err(Fault::Hash);
+        }
+        let io_end = Header::BYTES + (usize::from(header.inputs) + usize::from(header.outputs)) * Io::BYTES;
+        let state_end = io_end.checked_add(header.state_bytes as usize).ok_or(Fault::Truncated)?;
+        let constants_start = header.constants_offset as usize;
+        let constants_end = constants_start.checked_add(header.constants_bytes as usize).ok_or(Fault::Truncated)?;
+        let program = Self {
+            header,
+            io: bytes.get(Header::BYTES..io_end).ok_or(Fault::Truncated)?,
+            state: bytes.get(io_end..state_end).ok_or(Fault::Truncated)?,
+            steps: bytes.get(state_end..constants_start).ok_or(Fault::Truncated)?,
+            constants: bytes.get(constants_start..constants_end).ok_or(Fault::Truncated)?,
+        };
+        if program.constants.as_ptr().addr() & 15 != 0 {
+            return Err(Fault::Misaligned);
+        }
+        program.check_io()?;
+        Ok(program)
+    }
+
+    fn check_io(&self) -> Result<(), Fault> {
+        if self.header.state_bytes > self.header.arena_bytes {
+            return Err(Fault::Truncated);
+        }
+        for index in 0..usize::from(self.header.inputs) + usize::from(self.header.outputs) {
+            let io = self.io(index).ok_or(Fault::Truncated)?;
+            let end = io.offset.checked_add(io.bytes).ok_or(Fault::Truncated)?;
+            let count = io.shape.iter().fold(1u64, |count, &size| count.saturating_mul(size.into()));
+            let bytes = count.saturating_mul(io.dtype.bytes().into());
+            if end > self.header.arena_bytes || io.rank > 6 || bytes != u64::from(io.bytes) {
+                return Err(Fault::Truncated);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `operand` lies inside its memory.
+    pub(crate) fn holds(&self, operand: &Operand) -> bool {
+        let limit = match operand.space {
+            Space::Constants => self.header.constants_bytes,
+            Space::Arena => self.header.arena_bytes,
+        };
+        operand.offset.checked_add(operand.bytes).is_some_and(|end| end <= limit)
+    }
+
+    fn io(&self, index: usize) -> Option<Io> {
+        Io::decode(self.io.get(index * Io::BYTES..)?)
+    }
+
+    /// Network input `index`.
+    pub fn input(&self, index: usize) -> Option<Io> {
+        if index < self.inputs() { self.io(index) } else { None }
+    }
+
+    /// Network output `index`.
+    pub fn output(&self, index: usize) -> Option<Io> {
+        if index < self.outputs() { self.io(self.inputs() + index) } else { None }
+    }
+
+    /// Number of network inputs.
+    pub fn inputs(&self) -> usize {
+        self.header.inputs.into()
+    }
+
+    /// Number of network outputs.
+    pub fn outputs(&self) -> usize {
+        self.header.outputs.into()
+    }
+
+    /// Bytes of arena that a run needs, aligned to 16.
+    pub fn arena_bytes(&self) -> usize {
+        self.header.arena_bytes as usize
+    }
+
+    /// Weights, biases, multipliers, tables.
+    pub fn constants(&self) -> &'a [u8] {
+        self.constants
+    }
+
+    /// Initial bytes of the state, at the front of the arena.
+    pub fn state(&self) -> &'a [u8] {
+        self.state
+    }
+
+    /// Number of steps.
+    pub fn step_count(&self) -> usize {
+        self.header.steps.into()
+    }
+
+    /// The steps in order; ends early where the bytes do.
+    pub fn steps(&self) -> Steps<'a> {
+        Steps { bytes: self.steps, left: self.header.steps }
+    }
+}
+
+/// Iterates over the steps of a packed program.
+#[derive(Clone, Debug)]
+pub struct Steps<'a> {
+    bytes: &'a [u8],
+    left: u16,
+}
+
+impl<'a> Iterator for Steps<'a> {
+    type Item = Step<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Step<'a>> {
+        let left = self.left.checked_sub(1)?;
+        let (header, rest) = self.bytes.split_at_checked(StepHeader::BYTES)?;
+        let StepHeader { opcode, operands, parameters, work } = StepHeader::decode(header)?;
+        let (operands, rest) = rest.split_at_checked(usize::from(operands) * Operand::BYTES)?;
+        let (parameters, rest) = rest.split_at_checked(parameters as usize)?;
+        *self = Self { bytes: rest, left };
+        Some(Step { opcode, work, operands: operands.as_chunks().0, parameters })
+    }
+}

@@ -1,0 +1,211 @@
+//! Depthwise sums of four channels.
+//!
+//! A tap takes 10 cycles by the M4 model for its 4 products: 3 loads in a group (4), 2 `SXTB16`, 4 `SMLAxy`. Three taps are
+//! one turn of the loop. Pairs of taps for `SMLAD` need as many halves joined as they save products.
+
+use core::arch::naked_asm;
+
+use super::Quads;
+
+/// Arguments of [`quads`], which changes them. Distances are in bytes.
+#[repr(C)]
+pub struct Call {
+    x_cell: *const i8,
+    filters: *const u32,
+    out: *mut i8,
+    cells: u32,
+    quads: u32,
+    cell_step: u32,
+    tap_step: u32,
+    /// Turns of the loop over three taps, in a row of taps.
+    threes: u32,
+    three_step: u32,
+    /// Taps after them, in a row of taps.
+    ones: u32,
+    rows: u32,
+    /// From the end of a row of taps to the next.
+    row_step: u32,
+    signed: u32,
+    zero: i32,
+    /// Working memory: input, quads and rows that are left.
+    x: *const i8,
+    quads_left: u32,
+    rows_left: u32,
+    /// Bytes by which the last four channels overlap those before.
+    overlap: u32,
+}
+
+impl Call {
+    /// A window of width 3 is one row of turns, and so is one of width 1 on its side.
+    pub fn new(quads: Quads, x: *const i8, filters: *const u32, out: *mut i8) -> Self {
+        let [down, right] = quads.steps;
+        let (rows, threes, three_step, ones, tap_step) = match quads.kernel {
+            [height, 3] => (1, height, down, 0, right),
+            [height, 1] => (1, height / 3, down.wrapping_mul(3), height % 3, down),
+            [height, width] => (height, width / 3, right.wrapping_mul(3), width % 3, right),
+        };
+        let row = threes.wrapping_mul(three_step).wrapping_add(ones.wrapping_mul(tap_step));
+        Self {
+            x_cell: x,
+            filters,
+            out,
+            cells: quads.cells,
+            quads: quads.quads(),
+            cell_step: quads.cell_step,
+            tap_step,
+            threes,
+            three_step,
+            ones,
+            rows,
+            row_step: down.wrapping_sub(row),
+            signed: quads.signed.into(),
+            zero: quads.zero,
+            x,
+            quads_left: 0,
+            rows_left: 0,
+            overlap: quads.channels.wrapping_neg() & 3,
+        }
+    }
+}
+
+/// All cells of a row. A generic function stays out of the objects of targets that lack the instructions: these only emit
+/// what is used.
+///
+/// r0–r3 the sums, r4 input, r5 distance of taps, r6 stream, r7 the call, r8 inputs, r9 half of them, r10 and r11 weights,
+/// r12 distance of turns, lr turns that are left.
+///
+/// # Safety
+/// Input, stream and output must have the lengths that the sizes want.
+#[unsafe(naked)]
+pub unsafe extern "C" fn quads<const SHIFT: u32>(call: *mut Call) {
+    naked_asm!(
+        // LLVM gathers the symbols of assembly with no more than the triple, and that of Armv8-M lacks the DSP extension.
+        ".cpu cortex-m4",
+        ".macro products",
+        "sxtb16 r9, r8",
+        "sxtb16 r8, r8, ror #8",
+        "smlabb r0, r10, r9, r0",
+        "smlatt r2, r10, r9, r2",
+        "smlabb r1, r11, r8, r1",
+        "smlatt r3, r11, r8, r3",
+        ".endm",
+        // Adds `correction` where the sum is negative.
+        ".macro correct sum, correction",
+        "and r10, \\correction, \\sum, asr #31",
+        "add \\sum, \\sum, r10",
+        ".endm",
+        "push {{r4-r11, lr}}",
+        "mov r7, r0",
+        "ldr r5, [r7, #24]",
+        // A cell.
+        "10:",
+        "ldr r4, [r7]",
+        "ldr r6, [r7, #4]",
+        "ldr r9, [r7, #16]",
+        "str r4, [r7, #56]",
+        "str r9, [r7, #60]",
+        // Four channels.
+        "20:",
+        "ldr r8, [r7, #40]",
+        "ldr lr, [r7, #28]",
+        "ldr r12, [r7, #32]",
+        "ldm r6!, {{r0-r3}}",
+        "str r8, [r7, #64]",
+        // A row of taps.
+        "30:",
+        "cmp lr, #0",
+        "beq 35f",
+        "31:",
+        "ldr r8, [r4]",
+        "ldr r10, [r6]",
+        "ldr r11, [r6, #4]",
+        "products",
+        "ldr r8, [r4, r5]",
+        "ldr r10, [r6, #8]",
+        "ldr r11, [r6, #12]",
+        "products",
+        "ldr r8, [r4, r5, lsl #1]",
+        "ldr r10, [r6, #16]",
+        "ldr r11, [r6, #20]",
+        "products",
+        "add r4, r4, r12",
+        "add r6, r6, #24",
+        "subs lr, lr, #1",
+        "bne 31b",
+        "35:",
+        "ldr lr, [r7, #36]",
+        "ldr r8, [r7, #64]",
+        "cmp lr, #0",
+        "beq 37f",
+        "36:",
+        "ldr r8, [r4]",
+        "ldr r10, [r6]",
+        "ldr r11, [r6, #4]",
+        "products",
+        "add r4, r4, r5",
+        "add r6, r6, #8",
+        "subs lr, lr, #1",
+        "bne 36b",
+        "ldr r8, [r7, #64]",
+        "37:",
+        "subs r8, r8, #1",
+        "beq 40f",
+        "ldr r9, [r7, #44]",
+        "ldr lr, [r7, #28]",
+        "str r8, [r7, #64]",
+        "add r4, r4, r9",
+        "b 30b",
+        // Requantisation.
+        "40:",
+        "ldr r10, [r7, #48]",
+        "ldr r11, [r7, #52]",
+        "ldm r6!, {{r8, r9, r12, lr}}",
+        "cmp r10, #0",
+        "beq 41f",
+        "correct r0, r8",
+        "correct r1, r9",
+        "correct r2, r12",
+        "correct r3, lr",
+        "ldm r6!, {{r8, r9, r12, lr}}",
+        "41:",
+        "smmla r0, r0, r8, r11",
+        "smmla r1, r1, r9, r11",
+        "smmla r2, r2, r12, r11",
+        "smmla r3, r3, lr, r11",
+        "ldr r8, [r7, #8]",
+        "ldr r4, [r7, #56]",
+        "ldr r9, [r7, #60]",
+        "ldr r10, [r7, #68]",
+        "ssat r0, #8, r0, asr #{shift}",
+        "ssat r1, #8, r1, asr #{shift}",
+        "ssat r2, #8, r2, asr #{shift}",
+        "ssat r3, #8, r3, asr #{shift}",
+        "strb r0, [r8]",
+        "strb r1, [r8, #1]",
+        "strb r2, [r8, #2]",
+        "strb r3, [r8, #3]",
+        "add r8, r8, #4",
+        "add r4, r4, #4",
+        "sub r9, r9, #1",
+        "cmp r9, #1",
+        "itt eq",
+        "subeq r8, r8, r10",
+        "subeq r4, r4, r10",
+        "str r8, [r7, #8]",
+        "str r4, [r7, #56]",
+        "str r9, [r7, #60]",
+        "bhs 20b",
+        "ldr r4, [r7]",
+        "ldr r8, [r7, #20]",
+        "ldr r9, [r7, #12]",
+        "add r4, r4, r8",
+        "subs r9, r9, #1",
+        "str r4, [r7]",
+        "str r9, [r7, #12]",
+        "bne 10b",
+        "pop {{r4-r11, pc}}",
+        ".purgem products",
+        ".purgem correct",
+        shift = const SHIFT,
+    )
+}

@@ -1,0 +1,415 @@
+//! Sum, difference and product of two tensors, elementwise, each broadcast to the output's shape.
+//!
+//! 8-bit sums follow TFLite: both inputs are scaled to a common fixed point, `2^20` finer than twice the larger scale,
+//! and the sum is scaled to the output: `out = requantise(m₀ · ((a + o₀) · 2^20) ± m₁ · ((b + o₁) · 2^20))`.
+//! 8-bit products: `out = requantise((a + o₀) · (b + o₁))`.
+
+use core::ops::Range;
+
+use super::axes::{AXES, for_each_run};
+use super::window::product;
+use super::{Effort, Kernel, Need, Overlap};
+use crate::arithmetic::{Requantise, multiply};
+use crate::isa::Isa;
+use crate::memory::{Element, Memory, Multiplier, Operand, View, ViewMut};
+
+/// Bits by which TFLite refines 8-bit inputs before it adds them.
+pub const ADD_LEFT_SHIFT: u32 = 20;
+
+crate::params! {
+    /// How two inputs are repeated to the shape of the output, which is dense.
+    pub struct Broadcast {
+        /// Sizes of the output's axes, at least 1. Rows are the first axis.
+        pub dims: [u32; 6],
+        /// Of each input: elements between neighbours along each axis, 0 where it is repeated. Along the last axis 0 or
+        /// 1, and not 0 for both.
+        pub strides: [[u32; 6]; 2],
+    }
+
+    /// 8-bit sum or difference.
+    pub struct AddI8 {
+        /// The shapes.
+        pub broadcast: Broadcast,
+        /// What is added to each input: minus its zero point.
+        pub offsets: [i32; 2],
+        /// Each input's scale over the common one.
+        pub multipliers: [Multiplier; 2],
+        /// The common scale over the output's.
+        pub multiplier: Multiplier,
+        /// Whether the second input is subtracted.
+        pub subtract: bool,
+        /// Zero point and range of the output.
+        pub requantise: Requantise,
+    }
+
+    /// 8-bit product.
+    pub struct MulI8 {
+        /// The shapes.
+        pub broadcast: Broadcast,
+        /// What is added to each input: minus its zero point.
+        pub offsets: [i32; 2],
+        /// The product of the inputs' scales over the output's.
+        pub multiplier: Multiplier,
+        /// Zero point and range of the output.
+        pub requantise: Requantise,
+    }
+
+    /// What two floats become.
+    pub enum FloatBinary {
+        /// `a + b`.
+        Add = 0,
+        /// `a − b`.
+        Sub = 1,
+        /// `a · b`.
+        Mul = 2,
+    }
+
+    /// Float sum, difference or product.
+    pub struct BinaryF32 {
+        /// The shapes.
+        pub broadcast: Broadcast,
+        /// What is computed.
+        pub function: FloatBinary,
+        /// Smallest output; the fused activation.
+        pub min: f32,
+        /// Largest output; the fused activation.
+        pub max: f32,
+    }
+}
+
+impl Broadcast {
+    fn valid(&self) -> bool {
+        let [[.., a], [.., b]] = self.strides;
+        self.dims.iter().all(|&size| size > 0) && a <= 1 && b <= 1 && a + b > 0
+    }
+
+    /// Elements of input `input`, up to the last that is read.
+    fn count(&self, input: usize) -> u64 {
+        let strides = self.strides.get(input).unwrap_or(&[0; AXES]);
+        self.dims.iter().zip(strides).fold(1, |count: u64, (&size, &stride)| {
+            count.saturating_add(u64::from(size.saturating_sub(1)).saturating_mul(stride.into()))
+        })
+    }
+
+    fn effort(&self) -> Effort {
+        let [_, d1, d2, d3, d4, len] = self.dims;
+        Effort::of_row(&[product(&[d1, d2, d3, d4]), product(&[d1, d2, d3, d4, len])])
+    }
+
+    fn needs<T>(&self) -> [Need; 3] {
+        [Need::read::<T>(self.count(0)), Need::read::<T>(self.count(1)), Need::write::<T>(product(&self.dims))]
+    }
+
+    /// An input that is not repeated is read where the output is written.
+    fn overlap(&self, input: usize) -> Overlap {
+        let Some(strides) = self.strides.get(input) else { return Overlap::None };
+        let mut dense = 1u64;
+        for (&size, &stride) in self.dims.iter().zip(strides).rev() {
+            if size > 1 && u64::from(stride) != dense {
+                return Overlap::None;
+            }
+            dense = dense.saturating_mul(size.into());
+        }
+        Overlap::SameOffset
+    }
+
+    /// Sets the output rows `rows` to `combine` of both inputs.
+    #[inline(always)]
+    fn apply<T: Element>(
+        &self,
+        rows: Range<u32>,
+        [a, b]: [View<'_, T>; 2],
+        out: ViewMut<'_, T>,
+        combine: impl Fn(T, T) -> T,
+    ) {
+        let [_, d1, d2, d3, d4, len] = self.dims;
+        let row = [d1, d2, d3, d4, len].into_iter().fold(1, u32::wrapping_mul);
+        let len = len as usize;
+        let mut next = rows.start.wrapping_mul(row) as usize;
+        let [[.., a_stride], [.., b_stride]] = self.strides;
+        for_each_run(rows, &self.dims, [0, 0], self.strides, |[a_at, b_at]| {
+            let out = out.slice(next, len);
+            next = next.wrapping_add(len);
+            let (a_at, b_at) = (a_at as usize, b_at as usize);
+            if b_stride == 0 {
+                let y = b.at(b_at);
+                for (out, x) in out.iter().zip(a.slice(a_at, len).iter()) {
+                    out.set(combine(x, y));
+                }
+            } else if a_stride == 0 {
+                let x = a.at(a_at);
+                for (out, y) in out.iter().zip(b.slice(b_at, len).iter()) {
+                    out.set(combine(x, y));
+                }
+            } else {
+                for ((out, x), y) in out.iter().zip(a.slice(a_at, len).iter()).zip(b.slice(b_at, len).iter()) {
+                    out.set(combine(x, y));
+                }
+            }
+        });
+    }
+}
+
+impl Kernel for AddI8 {
+    const OPCODE: u16 = 7;
+    type Operands = [Operand; 3];
+
+    fn valid(&self) -> bool {
+        self.broadcast.valid() && self.requantise.valid()
+    }
+
+    fn rows(&self) -> u32 {
+        let [rows, ..] = self.broadcast.dims;
+        rows
+    }
+
+    fn effort(&self) -> Effort {
+        self.broadcast.effort()
+    }
+
+    fn needs(&self) -> [Need; 3] {
+        self.broadcast.needs::<i8>()
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        self.broadcast.overlap(read)
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[a, b, out]: &[Operand; 3]) {
+        let ([a_offset, b_offset], [a_multiplier, b_multiplier]) = (self.offsets, self.multipliers);
+        let scale = |x: i8, offset: i32, multiplier: Multiplier| {
+            multiply(i32::from(x).wrapping_add(offset).wrapping_shl(ADD_LEFT_SHIFT), multiplier)
+        };
+        // All ones negates: `(x ^ -1) + 1`.
+        let negate = -i32::from(self.subtract);
+        let inputs = [memory.view::<i8>(a), memory.view(b)];
+        self.broadcast.apply(rows, inputs, memory.view_mut(out), |x, y| {
+            let y = (scale(y, b_offset, b_multiplier) ^ negate).wrapping_sub(negate);
+            self.requantise.apply(scale(x, a_offset, a_multiplier).wrapping_add(y), self.multiplier)
+        });
+    }
+}
+
+impl Kernel for MulI8 {
+    const OPCODE: u16 = 8;
+    type Operands = [Operand; 3];
+
+    fn valid(&self) -> bool {
+        self.broadcast.valid() && self.requantise.valid()
+    }
+
+    fn rows(&self) -> u32 {
+        let [rows, ..] = self.broadcast.dims;
+        rows
+    }
+
+    fn effort(&self) -> Effort {
+        self.broadcast.effort()
+    }
+
+    fn needs(&self) -> [Need; 3] {
+        self.broadcast.needs::<i8>()
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        self.broadcast.overlap(read)
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[a, b, out]: &[Operand; 3]) {
+        let [a_offset, b_offset] = self.offsets;
+        let inputs = [memory.view::<i8>(a), memory.view(b)];
+        self.broadcast.apply(rows, inputs, memory.view_mut(out), |x, y| {
+            let (x, y) = (i32::from(x).wrapping_add(a_offset), i32::from(y).wrapping_add(b_offset));
+            self.requantise.apply(x.wrapping_mul(y), self.multiplier)
+        });
+    }
+}
+
+impl Kernel for BinaryF32 {
+    const OPCODE: u16 = 9;
+    type Operands = [Operand; 3];
+
+    fn valid(&self) -> bool {
+        self.broadcast.valid()
+    }
+
+    fn rows(&self) -> u32 {
+        let [rows, ..] = self.broadcast.dims;
+        rows
+    }
+
+    fn effort(&self) -> Effort {
+        self.broadcast.effort()
+    }
+
+    fn needs(&self) -> [Need; 3] {
+        self.broadcast.needs::<f32>()
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        self.broadcast.overlap(read)
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[a, b, out]: &[Operand; 3]) {
+        let inputs = [memory.view::<f32>(a), memory.view(b)];
+        let out = memory.view_mut(out);
+        let clamp = |x: f32| x.max(self.min).min(self.max);
+        match self.function {
+            FloatBinary::Add => self.broadcast.apply(rows, inputs, out, |x, y| clamp(x + y)),
+            FloatBinary::Sub => self.broadcast.apply(rows, inputs, out, |x, y| clamp(x - y)),
+            FloatBinary::Mul => self.broadcast.apply(rows, inputs, out, |x, y| clamp(x * y)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Random, bytes, run, run_in_place, values};
+    use super::*;
+    use std::vec::Vec;
+
+    /// A multiplier by mantissa and exponent of `real < 1`.
+    fn multiplier(real: f64) -> Multiplier {
+        let (fraction, shift) = libm::frexp(real);
+        Multiplier { value: (fraction * 2147483648.0) as i32, shift }
+    }
+
+    /// Random axes, each input repeated along some of them.
+    fn broadcast(random: &mut Random) -> Broadcast {
+        let dims: [u32; 6] = core::array::from_fn(|_| random.between(1, 4) as u32);
+        let mut strides = [[0; 6]; 2];
+        for (input, strides) in strides.iter_mut().enumerate() {
+            let mut dense = 1;
+            for axis in (0..6).rev() {
+                let repeated = if axis == 5 { random.between(0, 1) == input as i32 } else { random.between(0, 3) == 0 };
+                if !repeated {
+                    strides[axis] = dense;
+                    dense *= dims[axis];
+                }
+            }
+        }
+        if strides[0][5] + strides[1][5] == 0 {
+            return self::broadcast(random);
+        }
+        Broadcast { dims, strides }
+    }
+
+    /// The elements of both inputs for each output.
+    fn pairs(broadcast: &Broadcast) -> Vec<[usize; 2]> {
+        let total: u32 = broadcast.dims.iter().product();
+        let index = |mut flat: u32, strides: &[u32; 6]| {
+            let mut at = 0;
+            for (size, stride) in broadcast.dims.iter().zip(strides).rev() {
+                at += flat % size * stride;
+                flat /= size;
+            }
+            at as usize
+        };
+        (0..total).map(|flat| [index(flat, &broadcast.strides[0]), index(flat, &broadcast.strides[1])]).collect()
+    }
+
+    const WHOLE: Requantise = Requantise { zero_point: 0, min: -128, max: 127 };
+
+    #[test]
+    fn sums_and_differences_are_real_ones_rounded() {
+        let mut random = Random(7);
+        for case in 0..200 {
+            let broadcast = broadcast(&mut random);
+            let scales = [random.real(0.01, 0.1), random.real(0.01, 0.1)];
+            let out_scale = random.real(0.02, 0.2);
+            let common = 2.0 * scales[0].max(scales[1]);
+            let kernel = AddI8 {
+                broadcast,
+                offsets: [random.between(-127, 128), random.between(-127, 128)],
+                multipliers: scales.map(|scale| multiplier(scale / common)),
+                multiplier: multiplier(common / (1 << ADD_LEFT_SHIFT) as f64 / out_scale),
+                subtract: case % 2 == 1,
+                requantise: Requantise { zero_point: random.between(-128, 127), min: -100, max: 120 },
+            };
+            let inputs = [0, 1].map(|input| random.bytes(broadcast.count(input) as usize));
+            let out = run(&kernel, &inputs);
+            for (found, at) in out.iter().zip(pairs(&broadcast)) {
+                let real =
+                    |n: usize| scales[n] * f64::from(i32::from(inputs[n][at[n]] as i8) + kernel.offsets[n]) / out_scale;
+                let sum = if kernel.subtract { real(0) - real(1) } else { real(0) + real(1) };
+                let wanted = (sum + f64::from(kernel.requantise.zero_point)).clamp(-100.0, 120.0);
+                assert!((f64::from(*found as i8) - wanted).abs() <= 0.501, "{found} for {wanted}: {kernel:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_real_ones_rounded() {
+        let mut random = Random(8);
+        for _ in 0..200 {
+            let broadcast = broadcast(&mut random);
+            let factor = random.real(0.0001, 0.9);
+            let kernel = MulI8 {
+                broadcast,
+                offsets: [random.between(-127, 128), random.between(-127, 128)],
+                multiplier: multiplier(factor),
+                requantise: Requantise { zero_point: random.between(-128, 127), min: -128, max: 101 },
+            };
+            let inputs = [0, 1].map(|input| random.bytes(broadcast.count(input) as usize));
+            let out = run(&kernel, &inputs);
+            for (found, at) in out.iter().zip(pairs(&broadcast)) {
+                let real = |n: usize| f64::from(i32::from(inputs[n][at[n]] as i8) + kernel.offsets[n]);
+                let wanted =
+                    (real(0) * real(1) * factor + f64::from(kernel.requantise.zero_point)).clamp(-128.0, 101.0);
+                // Rounded twice: to half a step, and before that to half of 2^shift steps.
+                assert!((f64::from(*found as i8) - wanted).abs() <= 0.751, "{found} for {wanted}: {kernel:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn float_functions_are_those_of_f32() {
+        let mut random = Random(9);
+        for _ in 0..100 {
+            let broadcast = broadcast(&mut random);
+            let inputs = [0, 1].map(|input| bytes(&random.f32s(broadcast.count(input) as usize)));
+            let [a, b] = [0, 1].map(|input| values::<f32>(&inputs[input]));
+            for function in [FloatBinary::Add, FloatBinary::Sub, FloatBinary::Mul] {
+                let formula = |x: f32, y: f32| match function {
+                    FloatBinary::Add => x + y,
+                    FloatBinary::Sub => x - y,
+                    FloatBinary::Mul => x * y,
+                };
+                let kernel = BinaryF32 { broadcast, function, min: -0.5, max: 0.6 };
+                let out: Vec<f32> = values(&run(&kernel, &inputs));
+                let wanted: Vec<f32> =
+                    pairs(&broadcast).iter().map(|&[i, j]| formula(a[i], b[j]).clamp(-0.5, 0.6)).collect();
+                assert_eq!(out, wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn the_output_may_lie_over_an_input_of_its_shape() {
+        let mut random = Random(10);
+        let broadcast = Broadcast { dims: [3, 1, 1, 2, 1, 5], strides: [[10, 0, 0, 5, 0, 1], [0, 0, 0, 5, 0, 1]] };
+        let kernel = MulI8 {
+            broadcast,
+            offsets: [3, -4],
+            multiplier: Multiplier { value: 1 << 30, shift: -6 },
+            requantise: WHOLE,
+        };
+        assert_eq!([0, 1].map(|read| kernel.overlap(read)), [Overlap::SameOffset, Overlap::None]);
+        let inputs = [random.bytes(30), random.bytes(10)];
+        assert_eq!(run_in_place(&kernel, &inputs), run(&kernel, &inputs));
+    }
+
+    #[test]
+    fn shapes_that_no_broadcast_has_are_refused() {
+        let plain = Broadcast { dims: [1, 1, 1, 1, 1, 4], strides: [[0, 0, 0, 0, 0, 1]; 2] };
+        assert!(plain.valid());
+        assert!(!Broadcast { dims: [0, 1, 1, 1, 1, 4], ..plain }.valid());
+        assert!(!Broadcast { strides: [[0; 6]; 2], ..plain }.valid());
+        assert!(!Broadcast { strides: [[2; 6]; 2], ..plain }.valid());
+        let huge = Broadcast { dims: [u32::MAX; 6], strides: [[u32::MAX; 6], [1; 6]] };
+        assert_eq!(huge.needs::<i8>().map(|need| need.count), [u64::MAX, 6 * u64::from(u32::MAX - 1) + 1, u64::MAX]);
+    }
+}

@@ -1,0 +1,224 @@
+//! Fully connected: `out[n, o] = requantise(bias[o] + Σᵢ input[n, i] · weights[o, i])`.
+//!
+//! The compiler folds the input's zero point into `bias`, so the inner loop is a bare dot product. A row is one output
+//! feature of one batch row, so that a network of one batch row can be computed in parts too.
+
+use core::ops::Range;
+
+use super::conv2d::per_channel;
+use super::window::product;
+use super::{Effort, Kernel, Need};
+use crate::arithmetic::Requantise;
+use crate::isa::Isa;
+use crate::memory::{Memory, Multiplier, Operand};
+
+crate::params! {
+    /// 8-bit fully connected layer.
+    pub struct FullyConnected {
+        /// Rows of input and output, `n`.
+        pub batch: u32,
+        /// Features of an input row, `i`.
+        pub inputs: u32,
+        /// Features of an output row, `o`.
+        pub outputs: u32,
+        /// Accumulator to int8; one multiplier a feature, or one for all.
+        pub requantise: Requantise,
+        /// Number of multipliers: `outputs` or 1.
+        pub multipliers: u32,
+    }
+
+    /// Float fully connected layer.
+    pub struct FullyConnectedF32 {
+        /// Rows of input and output, `n`.
+        pub batch: u32,
+        /// Features of an input row, `i`.
+        pub inputs: u32,
+        /// Features of an output row, `o`.
+        pub outputs: u32,
+        /// Smallest output; the fused activation.
+        pub min: f32,
+        /// Largest output; the fused activation.
+        pub max: f32,
+    }
+}
+
+/// Whether nothing is empty and rows can be counted.
+fn sizes_valid(batch: u32, inputs: u32, outputs: u32) -> bool {
+    batch > 0 && inputs > 0 && outputs > 0 && product(&[batch, outputs]) <= u64::from(u32::MAX)
+}
+
+/// Calls `with(n, features)` for each batch row `n` that `rows` touch, with the features in it.
+#[inline(always)]
+pub(super) fn for_each_batch_row(rows: Range<u32>, outputs: u32, mut with: impl FnMut(usize, Range<usize>)) {
+    let (mut row, end, outputs) = (rows.start as usize, rows.end as usize, outputs as usize);
+    while row < end {
+        let Some(n) = row.checked_div(outputs) else { return };
+        let first = n * outputs;
+        let features = row - first..outputs.min(end - first);
+        row = first + features.end;
+        with(n, features);
+    }
+}
+
+impl Kernel for FullyConnected {
+    const OPCODE: u16 = 5;
+    type Operands = [Operand; 5];
+
+    fn valid(&self) -> bool {
+        sizes_valid(self.batch, self.inputs, self.outputs)
+            && self.requantise.valid()
+            && (self.multipliers == self.outputs || self.multipliers == 1)
+    }
+
+    fn rows(&self) -> u32 {
+        self.batch.saturating_mul(self.outputs)
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.inputs.into()])
+    }
+
+    fn needs(&self) -> [Need; 5] {
+        [
+            Need::read::<i8>(product(&[self.batch, self.inputs])),
+            Need::constant::<i8>(product(&[self.outputs, self.inputs])),
+            Need::constant::<i32>(self.outputs.into()),
+            Need::constant::<Multiplier>(self.multipliers.into()),
+            Need::write::<i8>(product(&[self.batch, self.outputs])),
+        ]
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 5]) {
+        let [input, weights, bias, multipliers, out] = *operands;
+        let input = memory.view::<i8>(input);
+        let weights = memory.constants::<i8>(weights);
+        let bias = memory.constants::<i32>(bias);
+        let multipliers = memory.constants::<Multiplier>(multipliers);
+        let out = memory.view_mut::<i8>(out);
+        let inputs = self.inputs as usize;
+        let filter = |o: usize| weights.get(o * inputs..(o + 1) * inputs).unwrap_or_default();
+        for_each_batch_row(rows, self.outputs, |n, features| {
+            let row = input.slice(n * inputs, inputs);
+            let out = out.slice(n * self.outputs as usize, self.outputs as usize);
+            let store = |o: usize, sum: i32| {
+                let sum = sum.wrapping_add(bias.get(o).copied().unwrap_or_default());
+                out.set(o, self.requantise.apply(sum, per_channel(multipliers, o)));
+            };
+            let mut o = features.start;
+            while o + 4 <= features.end {
+                let sums = I::dot4(row, [filter(o), filter(o + 1), filter(o + 2), filter(o + 3)]);
+                for (n, sum) in (0..).zip(sums) {
+                    store(o + n, sum);
+                }
+                o += 4;
+            }
+            while o < features.end {
+                store(o, I::dot(row, filter(o)));
+                o += 1;
+            }
+        });
+    }
+}
+
+impl Kernel for FullyConnectedF32 {
+    const OPCODE: u16 = 6;
+    type Operands = [Operand; 4];
+
+    fn valid(&self) -> bool {
+        sizes_valid(self.batch, self.inputs, self.outputs)
+    }
+
+    fn rows(&self) -> u32 {
+        self.batch.saturating_mul(self.outputs)
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.inputs.into()])
+    }
+
+    fn needs(&self) -> [Need; 4] {
+        [
+            Need::read::<f32>(product(&[self.batch, self.inputs])),
+            Need::constant::<f32>(product(&[self.outputs, self.inputs])),
+            Need::constant::<f32>(self.outputs.into()),
+            Need::write::<f32>(product(&[self.batch, self.outputs])),
+        ]
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 4]) {
+        let [input, weights, bias, out] = *operands;
+        let input = memory.view::<f32>(input);
+        let weights = memory.constants::<f32>(weights);
+        let bias = memory.constants::<f32>(bias);
+        let out = memory.view_mut::<f32>(out);
+        let inputs = self.inputs as usize;
+        for_each_batch_row(rows, self.outputs, |n, features| {
+            let row = input.slice(n * inputs, inputs);
+            for o in features {
+                let filter = weights.get(o * inputs..(o + 1) * inputs).unwrap_or_default();
+                let sum = row.iter().zip(filter).fold(0.0, |sum, (x, w)| sum + x * w);
+                let sum = sum + bias.get(o).copied().unwrap_or_default();
+                out.set(n * self.outputs as usize + o, sum.max(self.min).min(self.max));
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::ops::testing::{Random, bytes, run, values};
+
+    fn sizes(random: &mut Random) -> [u32; 3] {
+        [random.in_range(1..4), random.in_range(1..70), random.in_range(1..14)]
+    }
+
+    #[test]
+    fn int8_is_the_formula() {
+        let mut random = Random(1);
+        for _ in 0..200 {
+            let [batch, inputs, outputs] = sizes(&mut random);
+            let count = if random.below(2) == 0 { 1 } else { outputs };
+            let multipliers = random.multipliers(count as usize);
+            let requantise = random.requantise();
+            let kernel = FullyConnected { batch, inputs, outputs, requantise, multipliers: count };
+            let input = random.i8s((batch * inputs) as usize);
+            let weights = random.i8s((outputs * inputs) as usize);
+            let bias: Vec<i32> = (0..outputs).map(|_| random.below(20_000) as i32 - 10_000).collect();
+            let mut expected = Vec::new();
+            for x in input.chunks(inputs as usize) {
+                for (o, w) in weights.chunks(inputs as usize).enumerate() {
+                    let sum: i64 = x.iter().zip(w).map(|(&x, &w)| i64::from(x) * i64::from(w)).sum();
+                    expected.push(requantise.apply(sum as i32 + bias[o], per_channel(&multipliers, o)));
+                }
+            }
+            let found = run(&kernel, &[bytes(&input), bytes(&weights), bytes(&bias), bytes(&multipliers)]);
+            assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
+        }
+    }
+
+    #[test]
+    fn float_is_the_formula() {
+        let mut random = Random(2);
+        for _ in 0..100 {
+            let [batch, inputs, outputs] = sizes(&mut random);
+            let kernel = FullyConnectedF32 { batch, inputs, outputs, min: -2.0, max: 2.0 };
+            let input = random.f32s((batch * inputs) as usize);
+            let weights = random.f32s((outputs * inputs) as usize);
+            let bias = random.f32s(outputs as usize);
+            let found = values::<f32>(&run(&kernel, &[bytes(&input), bytes(&weights), bytes(&bias)]));
+            for (i, found) in found.into_iter().enumerate() {
+                let (n, o) = (i / outputs as usize, i % outputs as usize);
+                let row = |values: &[f32], row: usize| values[row * inputs as usize..][..inputs as usize].to_vec();
+                let products = row(&input, n).into_iter().zip(row(&weights, o));
+                let sum: f64 = products.map(|(x, w)| f64::from(x) * f64::from(w)).sum();
+                let expected = (sum + f64::from(bias[o])).clamp(-2.0, 2.0);
+                assert!((f64::from(found) - expected).abs() < 1e-6 * f64::from(inputs), "{kernel:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What every kernel is: parameters that know their operands, their rows, and how to run.
+
+use core::fmt;
+use core::ops::Range;
+
+use crate::isa::Isa;
+use crate::memory::{Memory, Operand, Space};
+use crate::params::Field;
+
+/// A kernel with its parameters. [`check`] once, then [`Kernel::run`] as often as wanted.
+pub trait Kernel: Field {
+    /// The kernel's number in the packed format; never reused.
+    const OPCODE: u16;
+    /// `[Operand; N]`: what is read, then what is written.
+    type Operands: OperandList;
+
+    /// Whether the parameters are consistent in themselves. Arithmetic here must not overflow for any values.
+    fn valid(&self) -> bool;
+    /// Number of output rows: the whole layer is the range `0..rows()`.
+    fn rows(&self) -> u32;
+    /// What the instructions of [`Kernel::run`] grow with; for the compiler, which writes down what they are at most.
+    fn effort(&self) -> Effort;
+    /// What each operand must be.
+    fn needs(&self) -> <Self::Operands as OperandList>::Needs;
+    /// How the output may overlap operand `read` (a position in [`Kernel::needs`]).
+    fn overlap(&self, read: usize) -> Overlap {
+        let _ = read;
+        Overlap::None
+    }
+    /// Computes the output rows `rows`.
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &Self::Operands);
+}
+
+/// What the instructions of a call of [`Kernel::run`] grow with: `c₀ + c₁ · call + r · (b₀ + Σᵢ bᵢ · row[i])` for `r` rows.
+///
+/// The coefficients are the compiler's, which fits them from above to instructions counted under emulation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Effort {
+    /// A size that each call has to do with, whatever its rows.
+    pub call: u64,
+    /// Sizes that each row has to do with; zeros behind those that the kernel names.
+    pub row: [u64; Self::SIZES],
+}
+
+impl Effort {
+    /// Most sizes of a row.
+    pub const SIZES: usize = 8;
+
+    /// No effort for a call, and `sizes` for a row.
+    pub fn of_row(sizes: &[u64]) -> Self {
+        let mut row = [0; Self::SIZES];
+        for (to, &size) in row.iter_mut().zip(sizes) {
+            *to = size;
+        }
+        Self { call: 0, row }
+    }
+}
+
+/// How an output may lie over an input that is not needed afterwards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overlap {
+    /// Not at all.
+    None,
+    /// Output and input start at the same byte, and the output is not longer.
+    SameOffset,
+}
+
+/// What an operand must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Need {
+    /// Who may hold it.
+    pub role: Role,
+    /// Bytes of an element.
+    pub element_bytes: u32,
+    /// Number of elements.
+    pub count: u64,
+}
+
+/// Who may hold an operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Read, from either memory.
+    Read,
+    /// Read, among the constants.
+    Constant,
+    /// Written, in the arena.
+    Write,
+}
+
+impl Need {
+    /// `count` elements of `T` that are read.
+    pub const fn read<T>(count: u64) -> Self {
+        Self { role: Role::Read, element_bytes: size_of::<T>() as u32, count }
+    }
+
+    /// `count` constant elements of `T`.
+    pub const fn constant<T>(count: u64) -> Self {
+        Self { role: Role::Constant, element_bytes: size_of::<T>() as u32, count }
+    }
+
+    /// `count` elements of `T` that are written.
+    pub const fn write<T>(count: u64) -> Self {
+        Self { role: Role::Write, element_bytes: size_of::<T>() as u32, count }
+    }
+}
+
+/// A fixed number of operands.
+pub trait OperandList: Sized + AsRef<[Operand]> {
+    /// `[Need; N]`.
+    type Needs: AsRef<[Need]>;
+    /// The operands that are encoded in `operands`, where there are just as many.
+    fn decode(operands: &[[u8; Operand::BYTES]]) -> Option<Self>;
+}
+
+impl<const N: usize> OperandList for [Operand; N]
+where
+    [Need; N]: AsRef<[Need]>,
+{
+    type Needs = [Need; N];
+    #[inline]
+    fn decode(operands: &[[u8; Operand::BYTES]]) -> Option<Self> {
+        let operands: &[_; N] = operands.try_into().ok()?;
+        Some(operands.each_ref().map(Operand::from_bytes))
+    }
+}
+
+/// Why a program is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The bytes end too early, or an offset points outside them.
+    Truncated,
+    /// The bytes are no packed program.
+    Magic,
+    /// The format's version is not this build's.
+    Version,
+    /// The content hash does not match: the bytes were damaged.
+    Hash,
+    /// The constants do not start at a multiple of 16.
+    Misaligned,
+    /// A step needs a kernel that this build does not link.
+    Kernel {
+        /// The kernel's number.
+        opcode: u16,
+    },
+    /// A step's parameters contradict each other.
+    Parameters {
+        /// The step.
+        step: u16,
+    },
+    /// A step's operands do not fit its parameters or its memory.
+    Operands {
+        /// The step.
+        step: u16,
+    },
+    /// The arena that was given is smaller than the program needs, or not aligned to 16.
+    Arena {
+        /// Bytes that the program needs.
+        needed: u32,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => write!(f, "the program ends too early"),
+            Self::Magic => write!(f, "this is no packed Rasbora program"),
+            Self::Version => write!(f, "the program was packed in a version of the format that this build lacks"),
+            Self::Hash => write!(f, "the program's content does not match its hash: it was damaged"),
+            Self::Misaligned => write!(f, "the program must start at a multiple of 16 bytes"),
+            Self::Kernel { opcode } => write!(f, "kernel {opcode} is not linked into this build"),
+            Self::Parameters { step } => write!(f, "the parameters of step {step} contradict each other"),
+            Self::Operands { step } => write!(f, "the operands of step {step} do not fit its parameters"),
+            Self::Arena { needed } => write!(f, "the arena needs {needed} bytes, aligned to 16"),
+        }
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// Checks one step: its parameters, and its operands against them. Whether an operand lies inside its memory is the
+/// program's to check.
+pub fn check<K: Kernel>(kernel: &K, operands: &[Operand], step: u16) -> Result<(), Fault> {
+    if !kernel.valid() {
+        return Err(Fault::Parameters { step });
+    }
+    if all_fit(kernel.needs().as_ref(), operands) { Ok(()) } else { Err(Fault::Operands { step }) }
+}
+
+// One copy for all kernels.
+#[inline(never)]
+fn all_fit(needs: &[Need], operands: &[Operand]) -> bool {
+    needs.len() == operands.len() && needs.iter().zip(operands).all(|(need, operand)| fits(need, operand))
+}
+
+fn fits(need: &Need, operand: &Operand) -> bool {
+    let space = match need.role {
+        Role::Read => true,
+        Role::Constant => operand.space == Space::Constants,
+        Role::Write => operand.space == Space::Arena,
+    };
+    let aligned = operand.offset & (need.element_bytes.min(4) - 1) == 0;
+    space && aligned && need.count.checked_mul(u64::from(need.element_bytes)) == Some(u64::from(operand.bytes))
+}

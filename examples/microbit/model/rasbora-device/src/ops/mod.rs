@@ -1,0 +1,80 @@
+//! One file an op: its parameters and its kernel, and the table of them all.
+//!
+//! To add one: a file with a `params!` struct that implements [`Kernel`], and a row in the table below with an opcode
+//! that was never used.
+
+mod axes;
+mod kernel;
+#[cfg(test)]
+pub(crate) mod testing;
+mod window;
+
+pub mod binary;
+pub mod conv2d;
+pub mod copy;
+pub mod depthwise_conv2d;
+pub mod dequantise;
+pub mod fill;
+pub mod fully_connected;
+pub mod mean;
+pub mod paired_conv2d;
+pub mod paired_fully_connected;
+pub mod pool2d;
+pub mod quad_depthwise_conv2d;
+pub mod quantise;
+pub mod softmax;
+pub mod unary;
+
+pub use kernel::{Effort, Fault, Kernel, Need, OperandList, Overlap, Role, check};
+pub use window::Window;
+
+pub use binary::{AddI8, BinaryF32, Broadcast, FloatBinary, MulI8};
+pub use conv2d::{Conv2d, Conv2dF32};
+pub use copy::{Copy, Walk};
+pub use depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dF32};
+pub use dequantise::Dequantise;
+pub use fill::Fill;
+pub use fully_connected::{FullyConnected, FullyConnectedF32};
+pub use mean::{Mean, MeanF32};
+pub use paired_conv2d::PairedConv2d;
+pub use paired_fully_connected::PairedFullyConnected;
+pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
+pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
+pub use quantise::Quantise;
+pub use softmax::{Softmax, SoftmaxF32};
+pub use unary::{FloatUnary, Table, UnaryF32};
+
+/// Calls `$with!` with the table of all kernels: `opcode => Kernel`. Opcodes are never reused.
+#[macro_export]
+macro_rules! for_every_kernel {
+    ($with:ident) => {
+        $with! {
+            1 => Conv2d,
+            2 => Conv2dF32,
+            3 => DepthwiseConv2d,
+            4 => DepthwiseConv2dF32,
+            5 => FullyConnected,
+            6 => FullyConnectedF32,
+            7 => AddI8,
+            8 => MulI8,
+            9 => BinaryF32,
+            10 => AveragePool,
+            11 => AveragePoolF32,
+            12 => MaxPool,
+            13 => MaxPoolF32,
+            14 => Copy,
+            15 => Fill,
+            16 => Mean,
+            17 => MeanF32,
+            18 => Softmax,
+            19 => SoftmaxF32,
+            20 => Table,
+            21 => UnaryF32,
+            22 => Quantise,
+            23 => Dequantise,
+            24 => PairedConv2d,
+            25 => QuadDepthwiseConv2d,
+            26 => PairedFullyConnected,
+        }
+    };
+}
