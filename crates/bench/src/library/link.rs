@@ -53,6 +53,15 @@ fn no_executable_stack() -> Section {
     }
 }
 
+/// What C calls the function that LLVM calls by another name on Arm; both take the same arguments.
+fn name_in_c(name: &[u8]) -> &[u8] {
+    match name {
+        b"__aeabi_memcpy" | b"__aeabi_memcpy4" | b"__aeabi_memcpy8" => b"memcpy",
+        b"__aeabi_memmove" | b"__aeabi_memmove4" | b"__aeabi_memmove8" => b"memmove",
+        name => name,
+    }
+}
+
 /// Which definition each name stands for.
 struct Names<'a> {
     defined: HashMap<&'a [u8], Place>,
@@ -81,7 +90,7 @@ impl<'a> Names<'a> {
     /// What symbol `place` stands for: a symbol with a section, or none where it is left to the C library.
     fn resolve(&self, objects: &[Object], place: Place) -> Result<Option<Place>, String> {
         let symbol = &objects[place.0].symbols[place.1];
-        let name = String::from_utf8_lossy(&symbol.name);
+        let name = String::from_utf8_lossy(name_in_c(&symbol.name));
         if symbol.binding() == elf::STB_LOCAL {
             return Ok(Some(place));
         }
@@ -162,10 +171,11 @@ impl<'a> Merged<'a> {
                 let Some(symbol) = relocation.symbol.map(|index| &self.objects[object].symbols[index]) else {
                     continue;
                 };
-                let left = self.names.left.iter().any(|name| name.as_bytes() == symbol.name);
-                if left && symbol.binding() != elf::STB_LOCAL && !self.undefined.contains_key(&symbol.name) {
-                    self.undefined.insert(symbol.name.clone(), self.object.symbols.len());
-                    self.object.symbols.push(undefined(&symbol.name));
+                let name = name_in_c(&symbol.name);
+                let left = self.names.left.iter().any(|left| left.as_bytes() == name);
+                if left && symbol.binding() != elf::STB_LOCAL && !self.undefined.contains_key(name) {
+                    self.undefined.insert(name.to_vec(), self.object.symbols.len());
+                    self.object.symbols.push(undefined(name));
                 }
             }
         }
@@ -202,7 +212,7 @@ impl<'a> Merged<'a> {
     fn symbol(&self, place: Place) -> Result<usize, String> {
         let found = match self.names.resolve(self.objects, place)? {
             Some(place) => self.symbols.get(&place),
-            None => self.undefined.get(&self.objects[place.0].symbols[place.1].name),
+            None => self.undefined.get(name_in_c(&self.objects[place.0].symbols[place.1].name)),
         };
         found.copied().ok_or_else(|| "a relocation refers to a symbol that was left out".into())
     }

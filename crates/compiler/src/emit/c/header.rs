@@ -43,7 +43,7 @@ fn write_header(w: &mut String, network: &Network<'_>, name: &str, upper: &str, 
     for (kind, index, port) in network.ports() {
         write_functions(w, name, kind, index, port)?;
     }
-    writeln!(w, "#ifdef __cplusplus\n}}\n#endif\n\n#endif")
+    writeln!(w, "\n#ifdef __cplusplus\n}}\n#endif\n\n#endif")
 }
 
 const HEAD: &str = "

@@ -1,0 +1,105 @@
+//! The models of the figures in one library on every emulated board, in firmware by the C compilers of Debian.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use conformance::{FIGURES, case, compile, corpus};
+use rasbora_bench::{OptLevel, Platform};
+use rasbora_compiler::target::{Target, find};
+
+use crate::library::{Model, Turn, build, differences, sources, succeed, write_input, write_table};
+
+macro_rules! boards {
+    ($($test:ident: $target:literal, $memories:literal,)*) => {$(
+        #[test]
+        fn $test() {
+            board($target, $memories);
+        }
+    )*};
+}
+
+boards! {
+    cortex_m0: "cortex-m0", "mps2.ld",
+    cortex_m3: "cortex-m3", "mps2.ld",
+    cortex_m4: "cortex-m4", "mps2.ld",
+    cortex_m7: "cortex-m7", "mps2.ld",
+    cortex_m33: "cortex-m33", "mps2-an505.ld",
+    cortex_m55: "cortex-m55", "mps3-an547.ld",
+    rv32imac: "rv32imac", "riscv-virt.ld",
+}
+
+/// Models that run all their calls; the others run one, for time's sake (`RASBORA_TEST_ALL` runs all).
+const SMALL: [&str; 4] = ["kws", "ad", "sww", "micro_speech"];
+
+/// At most so many calls of a model run by default.
+const CALLS: usize = 3;
+
+fn board(target: &str, memories: &str) {
+    let Some(corpus) = corpus() else { return };
+    let target = find(target).expect("a target of the table");
+    let loaded: Vec<Model> = FIGURES
+        .iter()
+        .map(|(name, path)| {
+            let case = case(&corpus, path);
+            let program = compile(&case.model, target.isa).expect("a supported model");
+            Model { name: (*name).to_owned(), case, program }
+        })
+        .collect();
+    let all: Vec<&Model> = loaded.iter().collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    build(folder.path(), "models", &all, Platform::Target(target), OptLevel::Speed);
+    write_table(folder.path(), &all);
+    let turns = turns(&all);
+    write_input(folder.path(), &all, &turns);
+    run(target, &firmware(target, memories, folder.path()), folder.path());
+    let failed = differences(folder.path(), &all, &turns);
+    println!("{}: {} models, {} calls, {} failed", target.name, all.len(), turns.len(), failed.len());
+    assert!(failed.is_empty(), "on {}:\n{}", target.name, failed.join("\n"));
+}
+
+/// The models by turns, so that each finds in the arena what another left there; every other call in steps.
+fn turns(models: &[&Model]) -> Vec<Turn> {
+    const BUDGET: u32 = 100_000;
+    let everything = std::env::var_os("RASBORA_TEST_ALL").is_some();
+    let calls = |model: &Model| match model.case.calls.len() {
+        all if everything => all,
+        all if SMALL.contains(&model.name.as_str()) => all.min(CALLS),
+        all => all.min(1),
+    };
+    let most = models.iter().map(|model| calls(model)).max().unwrap_or_default();
+    let rounds = (0..most).flat_map(|call| (0..models.len()).map(move |model| (model, call)));
+    let turns = rounds.filter(|&(model, call)| call < calls(models[model]));
+    turns
+        .map(|(model, call)| Turn { model, call, initialise: call == 0, budget: BUDGET * ((model + call) as u32 % 2) })
+        .collect()
+}
+
+/// Compiles the runner and links it with the library in `folder`.
+fn firmware(target: &Target, memories: &str, folder: &Path) -> PathBuf {
+    let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/boards");
+    let riscv = target.triple.starts_with("riscv");
+    let elf = folder.join("firmware.elf");
+    let mut gcc = Command::new(if riscv { "riscv64-unknown-elf-gcc" } else { "arm-none-eabi-gcc" });
+    gcc.args(target.gcc_options().split(' ')).args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2"]);
+    gcc.args(["-ffunction-sections", "-Wl,--gc-sections", "-nostartfiles"]);
+    gcc.arg("-L").arg(&boards).arg("-T").arg(boards.join(memories));
+    gcc.arg("-I").arg(folder).arg("-I").arg(folder.join("include")).arg("-I").arg(&boards).arg("-o").arg(&elf);
+    gcc.arg(sources().join("run.c"));
+    if riscv {
+        gcc.arg("-nostdlib").arg(boards.join("riscv.c")).arg(sources().join("semihosting.c"));
+    } else {
+        gcc.arg("--specs=rdimon.specs").arg(boards.join("arm.c")).arg(sources().join("stdio.c"));
+    }
+    gcc.arg(folder.join("lib/libmodels.a"));
+    succeed(&mut gcc);
+    elf
+}
+
+fn run(target: &Target, elf: &Path, folder: &Path) {
+    let board = target.board.expect("an emulated board");
+    let mut emulator = Command::new(board.emulator);
+    emulator.args(["-M", board.machine]).args(board.arguments).current_dir(folder);
+    emulator.args(["-display", "none", "-serial", "none", "-monitor", "none"]);
+    emulator.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(elf);
+    succeed(&mut emulator);
+}

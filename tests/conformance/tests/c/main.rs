@@ -1,0 +1,6 @@
+//! The C library: built as `rasbora compile --emit c` builds it, used by programs in C as a user would.
+
+mod boards;
+mod header;
+mod host;
+mod library;
