@@ -6,6 +6,7 @@
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 
 __asm(".section .vectors, \"ax\"\n"
+      ".option arch, +zicsr\n"
       ".global _start\n"
       "_start:\n"
       "  la sp, __stack\n"

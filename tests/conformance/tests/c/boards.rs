@@ -86,7 +86,7 @@ fn firmware(target: &Target, memories: &str, folder: &Path) -> PathBuf {
     gcc.arg("-I").arg(folder).arg("-I").arg(folder.join("include")).arg("-I").arg(&boards).arg("-o").arg(&elf);
     gcc.arg(sources().join("run.c"));
     if riscv {
-        gcc.arg("-nostdlib").arg(boards.join("riscv.c")).arg(sources().join("semihosting.c"));
+        gcc.args(["-ffreestanding", "-nostdlib"]).arg(boards.join("riscv.c")).arg(sources().join("semihosting.c"));
     } else {
         gcc.arg("--specs=rdimon.specs").arg(boards.join("arm.c")).arg(sources().join("stdio.c"));
     }

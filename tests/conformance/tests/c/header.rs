@@ -1,1 +1,109 @@
-//! The header by itself.
+//! The header by itself: plain C99 and C++, its constants, its codes, and the packages beside it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use conformance::{Case, compile};
+use rasbora_bench::{OptLevel, Platform};
+use rasbora_compiler::target::InstructionSet;
+
+use crate::library::{Model, build, sources, succeed};
+
+const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion"];
+
+fn digits() -> Model {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/digits/digits.tflite");
+    let model = std::fs::read(file).expect("the digits model");
+    let program = compile(&model, InstructionSet::Portable).expect("a supported model");
+    Model { name: "digits".into(), case: Case { name: "digits".into(), model, calls: Vec::new() }, program }
+}
+
+/// The library of the digits model for this machine.
+fn built(folder: &Path) -> (Model, PathBuf) {
+    let model = digits();
+    let place = folder.join("digits");
+    build(&place, "digits", &[&model], Platform::Host, OptLevel::Size);
+    (model, place)
+}
+
+#[test]
+fn the_header_is_plain_c_and_c_plus_plus() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_, place) = built(folder.path());
+    let header = place.join("include/digits.h");
+    for (compiler, language, standard) in
+        [("cc", "c", "-std=c99"), ("cc", "c", "-std=c17"), ("c++", "c++", "-std=c++98"), ("c++", "c++", "-std=c++20")]
+    {
+        let mut command = Command::new(compiler);
+        command.args([standard, "-fsyntax-only", "-Wno-long-long", "-x", language]).args(WARNINGS).arg(&header);
+        succeed(&mut command);
+    }
+}
+
+#[test]
+fn misuse_is_a_code_and_helpers_quantise_as_rust_does() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (model, place) = built(folder.path());
+    let reals: Vec<f32> = (-700..700).map(|i| i as f32 * 0.031_25).chain([1e30, -1e30]).collect();
+    let list: Vec<String> = reals.iter().map(|real| format!("{real:e}f")).collect();
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-O1"]).args(WARNINGS).arg(format!("-DREALS={}", list.join(","))).arg("-I");
+    cc.arg(place.join("include")).arg(sources().join("check.c")).arg(place.join("lib/libdigits.a"));
+    succeed(cc.arg("-o").arg(folder.path().join("check")));
+    let printed = succeed(&mut Command::new(folder.path().join("check")));
+    let found: Vec<&str> = printed.split_whitespace().collect();
+    let quantisation = model.program.inputs[0].quantisation.as_ref().and_then(|it| it.single());
+    let (scale, zero_point) = quantisation.expect("a quantised input");
+    let info = rasbora_device::network::TensorInfo {
+        name: "",
+        shape: &[],
+        dtype: rasbora_device::program::DType::I8,
+        scale,
+        zero_point,
+    };
+    let integers = reals.iter().map(|&real| info.quantise(real).to_string());
+    let floats = (-128..128).map(|integer| info.dequantise(integer));
+    assert_eq!(found.len(), reals.len() + 256, "{printed}");
+    assert!(integers.zip(&found).all(|(expected, found)| expected == *found), "{printed}");
+    for (expected, found) in floats.zip(&found[reals.len()..]) {
+        assert_eq!(found.parse::<f32>().ok(), Some(expected));
+    }
+}
+
+/// What CMake builds in `folder` with `library` in its search path, configured with `more`.
+fn cmake(folder: &Path, library: &Path, lists: &str) -> PathBuf {
+    std::fs::write(folder.join("CMakeLists.txt"), lists).expect("a file");
+    let main = "#include \"digits.h\"\nint main(void) { return digits_run() != DIGITS_ERROR_NOT_READY; }\n";
+    std::fs::write(folder.join("main.c"), main).expect("a file");
+    let out = folder.join("out");
+    let prefix = format!("-DCMAKE_PREFIX_PATH={}", library.display());
+    let root = format!("-DLIBRARY={}", library.display());
+    succeed(Command::new("cmake").args([&prefix, &root]).arg("-S").arg(folder).arg("-B").arg(&out));
+    succeed(Command::new("cmake").arg("--build").arg(&out));
+    out.join("program")
+}
+
+#[test]
+fn cmake_finds_the_package() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_, place) = built(folder.path());
+    let lists = "cmake_minimum_required(VERSION 3.16)\nproject(program C)\nfind_package(digits REQUIRED)\n\
+                 add_executable(program main.c)\ntarget_link_libraries(program digits::digits)\n";
+    succeed(&mut Command::new(cmake(folder.path(), &place, lists)));
+}
+
+/// Zephyr itself is too large to be here: its two functions that the module calls are defined as Zephyr documents them.
+#[test]
+fn the_module_calls_what_zephyr_has() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_, place) = built(folder.path());
+    let lists = "cmake_minimum_required(VERSION 3.16)\nproject(program C)\nadd_executable(program main.c)\n\
+                 function(zephyr_library_import name path)\n  target_link_libraries(program \"${path}\")\nendfunction()\n\
+                 function(zephyr_include_directories)\n  target_include_directories(program PRIVATE ${ARGV})\nendfunction()\n\
+                 set(CONFIG_RASBORA_DIGITS y)\ninclude(${LIBRARY}/zephyr/CMakeLists.txt)\n";
+    succeed(&mut Command::new(cmake(folder.path(), &place, lists)));
+    let kconfig = std::fs::read_to_string(place.join("zephyr/Kconfig")).expect("a file");
+    assert!(kconfig.starts_with("config RASBORA_DIGITS\n\tbool "), "{kconfig}");
+    let module = std::fs::read_to_string(place.join("zephyr/module.yml")).expect("a file");
+    assert!(module.contains("name: digits\nbuild:\n  cmake: zephyr\n  kconfig: zephyr/Kconfig\n"), "{module}");
+}

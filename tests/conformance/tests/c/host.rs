@@ -23,9 +23,9 @@ fn run(folder: &Path, libraries: &[(&Path, &str)]) {
 }
 
 fn model(corpus: &Path, name: &str, path: &str) -> Option<Model> {
-    let case = case(corpus, path);
-    let program = compile(&case.model, InstructionSet::Portable).ok()?;
-    Some(Model { name: name.to_owned(), case, program })
+    let file = std::fs::read(corpus.join("tflite").join(format!("{path}.tflite"))).expect("a readable model");
+    let program = compile(&file, InstructionSet::Portable).ok()?;
+    Some(Model { name: name.to_owned(), case: case(corpus, path), program })
 }
 
 #[test]
