@@ -3,7 +3,7 @@
 
 /// The network.
 pub mod empty {
-    use rasbora_device::network::Network;
+    use rasbora_device::network::{Network, Position, Progress};
 
     /// Its arena, which is empty.
     #[repr(align(16))]
@@ -43,6 +43,9 @@ pub mod empty {
             &self.0.0
         }
         fn run(&mut self) {}
-        fn step(&mut self, _index: usize) {}
+        fn step(&mut self, _position: &mut Position, _budget: u32) -> Progress {
+            Progress::Done
+        }
+        fn run_kernel(&mut self, _index: usize) {}
     }
 }

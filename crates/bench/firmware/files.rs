@@ -20,6 +20,18 @@ impl Reader {
         u32::from_le_bytes(bytes)
     }
 
+    /// Bytes preceded by their number, which must be that of `buffer`.
+    pub fn fill_sized(&mut self, buffer: &mut [u8]) {
+        let given = self.word();
+        if given as usize != buffer.len() {
+            semihosting::print(c"an input has the wrong size: bytes given, then bytes expected, in hexadecimal");
+            semihosting::print_hexadecimal(given);
+            semihosting::print_hexadecimal(buffer.len() as u32);
+            semihosting::exit(2);
+        }
+        self.fill(buffer);
+    }
+
     /// The next `buffer.len()` bytes.
     pub fn fill(&mut self, buffer: &mut [u8]) {
         if semihosting::read(self.0, buffer) != 0 {
@@ -41,6 +53,12 @@ impl Writer {
     /// Writes a word.
     pub fn word(&mut self, word: u32) {
         self.bytes(&word.to_le_bytes());
+    }
+
+    /// Writes bytes preceded by their number.
+    pub fn sized(&mut self, bytes: &[u8]) {
+        self.word(bytes.len() as u32);
+        self.bytes(bytes);
     }
 
     /// Writes bytes.

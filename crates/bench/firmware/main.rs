@@ -3,8 +3,8 @@
 //! The files lie in the emulator's working directory; all numbers are little-endian words of 32 bits.
 //! `input`: the number of calls, then for each call and each network input its bytes, preceded by their number.
 //! `output`: for each call and each network output the same. `stack`: the deepest stack of an inference in bytes.
-//! `ranges`, read when stepping: `step, offset, bytes` of parts of the arena, ordered by step; `trace` gets these
-//! bytes as they are after that step of the first call.
+//! `ranges`, read when each kernel is counted: `step, offset, bytes` of parts of the arena, ordered by step; `trace` gets
+//! these bytes as they are after that step of the first call. `budget`, read when yielding: instructions of a step.
 //!
 //! Nothing in here panics, so that an image shows whether the network does.
 #![no_std]
@@ -14,17 +14,19 @@ mod files;
 #[cfg_attr(target_arch = "arm", path = "arm.rs")]
 #[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
 mod machine;
+mod region;
 mod semihosting;
 mod stack;
 
-// Written for each image: `Arena`, `Model`, and `STEPWISE`, whether each step is counted apart.
+// Written for each image: `Arena`, `Model`, and `COUNTED`, what is counted apart.
 mod selected;
 
 use core::cell::UnsafeCell;
 
 use files::{Reader, Writer};
-use rasbora_device::network::Network;
-use selected::{Arena, Model, STEPWISE};
+use rasbora_device::network::{Network, Position, Progress};
+use region::{Counted, measure};
+use selected::{Arena, COUNTED, Model};
 
 struct Owned(UnsafeCell<Arena>);
 
@@ -35,11 +37,6 @@ static ARENA: Owned = Owned(UnsafeCell::new(Arena::new()));
 
 type Selected = Model<'static>;
 
-unsafe extern "C" {
-    fn rasbora_run_begin();
-    fn rasbora_run_end();
-}
-
 /// Called by the start-up code once memory is set up.
 #[unsafe(no_mangle)]
 extern "C" fn rasbora_main() -> ! {
@@ -49,15 +46,18 @@ extern "C" fn rasbora_main() -> ! {
     let mut input = Reader::open(c"input");
     let mut output = Writer::create(c"output");
     let calls = input.word();
+    let budget = if let Counted::Yielding = COUNTED { Reader::open(c"budget").word() } else { 0 };
     let mut deepest = 0;
     for call in 0..calls {
         read_inputs(&mut model, &mut input);
-        let stack = if STEPWISE { step_through(&mut model, call == 0) } else { measure(&mut model, infer) };
+        let stack = match COUNTED {
+            Counted::Total => measure(&mut model, infer),
+            Counted::Steps => step_through(&mut model, call == 0),
+            Counted::Yielding => yield_through(&mut model, budget),
+        };
         deepest = deepest.max(stack);
         for index in 0..Selected::OUTPUTS {
-            let bytes = model.output_bytes(index);
-            output.word(bytes.len() as u32);
-            output.bytes(bytes);
+            output.sized(model.output_bytes(index));
         }
     }
     Writer::create(c"stack").word(deepest);
@@ -66,15 +66,7 @@ extern "C" fn rasbora_main() -> ! {
 
 fn read_inputs(model: &mut Selected, input: &mut Reader) {
     for index in 0..Selected::INPUTS {
-        let buffer = model.input_bytes(index);
-        let given = input.word();
-        if given as usize != buffer.len() {
-            semihosting::print(c"an input has the wrong size: bytes given, then bytes expected, in hexadecimal");
-            semihosting::print_hexadecimal(given);
-            semihosting::print_hexadecimal(buffer.len() as u32);
-            semihosting::exit(2);
-        }
-        input.fill(buffer);
+        input.fill_sized(model.input_bytes(index));
     }
 }
 
@@ -82,18 +74,6 @@ fn read_inputs(model: &mut Selected, input: &mut Reader) {
 #[inline(never)]
 fn infer(model: &mut Selected) {
     model.run();
-}
-
-/// Runs `work` between the markers and returns the bytes of stack that it took.
-#[inline(never)]
-fn measure(model: &mut Selected, work: impl FnOnce(&mut Selected)) -> u32 {
-    let painted = stack::paint();
-    // SAFETY: the markers only return.
-    unsafe { rasbora_run_begin() };
-    work(model);
-    // SAFETY: as above.
-    unsafe { rasbora_run_end() };
-    painted.depth()
 }
 
 #[inline(never)]
@@ -111,7 +91,22 @@ fn step_through(model: &mut Selected, traced: bool) -> u32 {
 
 #[inline(never)]
 fn step(model: &mut Selected, index: usize) {
-    model.step(index);
+    model.run_kernel(index);
+}
+
+#[inline(never)]
+fn yield_through(model: &mut Selected, budget: u32) -> u32 {
+    let (mut deepest, mut pending, mut position) = (0, true, Position::START);
+    while pending {
+        let part = |model: &mut Selected| pending = part(model, &mut position, budget) == Progress::Pending;
+        deepest = deepest.max(measure(model, part));
+    }
+    deepest
+}
+
+#[inline(never)]
+fn part(model: &mut Selected, position: &mut Position, budget: u32) -> Progress {
+    model.step(position, budget)
 }
 
 /// The parts of the arena that are still to be written.
@@ -147,11 +142,4 @@ impl Trace {
             }
         }
     }
-}
-
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo) -> ! {
-    // The message is left out: formatting it would put more code into the image than it is worth.
-    semihosting::print(c"the firmware panicked");
-    semihosting::exit(101)
 }

@@ -15,8 +15,10 @@ use crate::sources::Sources;
 use crate::toolchain::{self, Toolchain};
 use crate::{Mode, OptLevel};
 
-const SOURCES: [(&str, &str); 6] = [
+const SOURCES: [(&str, &str); 8] = [
     ("main.rs", include_str!("../firmware/main.rs")),
+    ("packed.rs", include_str!("../firmware/packed.rs")),
+    ("region.rs", include_str!("../firmware/region.rs")),
     ("files.rs", include_str!("../firmware/files.rs")),
     ("semihosting.rs", include_str!("../firmware/semihosting.rs")),
     ("stack.rs", include_str!("../firmware/stack.rs")),
@@ -34,9 +36,18 @@ pub(crate) struct Flavour<'a> {
     pub(crate) mode: Mode,
 }
 
-/// Builds the image of the network in `module`, or finds it in the cache.
-pub(crate) fn build(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Result<PathBuf, BenchError> {
-    let files = generated(flavour, module);
+/// What an image runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Content<'a> {
+    /// The emitted network of this module.
+    Emitted(&'a str),
+    /// Packed programs of these kernels, named as `rasbora_device::ops` exports them.
+    Packed(&'a [&'a str]),
+}
+
+/// Builds an image, or finds it in the cache.
+pub(crate) fn build(flavour: Flavour<'_>, sources: &Sources, content: Content<'_>) -> Result<PathBuf, BenchError> {
+    let files = generated(flavour, content);
     let folder_key = Key::new()
         .add(&flavour.toolchain.version)
         .add(flavour.target.triple)
@@ -62,18 +73,27 @@ pub(crate) fn build(flavour: Flavour<'_>, sources: &Sources, module: &str) -> Re
 }
 
 /// The files of the firmware's crate.
-fn generated(flavour: Flavour<'_>, module: &str) -> Vec<(&'static str, String)> {
+fn generated(flavour: Flavour<'_>, content: Content<'_>) -> Vec<(&'static str, String)> {
+    let (path, what) = match content {
+        Content::Emitted(module) => ("main.rs", format!("pub use model::{module}::{{Arena, Model}};")),
+        Content::Packed(kernels) => {
+            let isa = flavour.target.isa.type_name();
+            let kernels: Vec<String> = kernels.iter().map(|name| format!("rasbora_device::ops::{name}")).collect();
+            let set = format!("rasbora_device::kernel_set!(pub Kernels: {});", kernels.join(", "));
+            ("packed.rs", format!("pub use rasbora_device::isa::{isa} as Isa;\n{set}"))
+        }
+    };
     let manifest = format!(
         "[package]\nname = \"firmware\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-         [[bin]]\nname = \"firmware\"\npath = \"main.rs\"\n\n[workspace]\n\n\
+         [[bin]]\nname = \"firmware\"\npath = {path:?}\n\n[workspace]\n\n\
          [dependencies]\nmodel = {{ path = \"model\" }}\nrasbora-device = {{ path = \"device\" }}\n\n\
          [profile.release]\nopt-level = {opt_level}\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\n",
         opt_level = flavour.opt_level.argument(),
     );
     let selected = format!(
-        "//! The network of this image.\n\npub use model::{module}::{{Arena, Model}};\n\n\
-         /// Whether each step is counted apart.\npub const STEPWISE: bool = {};\n",
-        flavour.mode == Mode::Steps
+        "//! What this image runs.\n\n{what}\n\n/// What is counted apart.\n\
+         pub const COUNTED: crate::region::Counted = crate::region::Counted::{};\n",
+        flavour.mode.variant()
     );
     let fixed = SOURCES.iter().map(|&(name, text)| (name, text.to_owned()));
     let made = [("Cargo.toml", manifest), ("selected.rs", selected), ("link.x", linker_script(flavour.target))];

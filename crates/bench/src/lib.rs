@@ -83,6 +83,19 @@ pub enum Mode {
     Total,
     /// Each step of each inference; the image differs, as the steps are called one by one.
     Steps,
+    /// Each part of each inference, which yields whenever this many instructions are used up.
+    Yielding(u32),
+}
+
+impl Mode {
+    /// The variant of the firmware's `Counted`.
+    pub(crate) fn variant(self) -> &'static str {
+        match self {
+            Self::Total => "Total",
+            Self::Steps => "Steps",
+            Self::Yielding(_) => "Yielding",
+        }
+    }
 }
 
 /// A part of the arena that is to be seen after a step of the first call.
@@ -153,9 +166,9 @@ pub struct Measurement {
     pub cycles: Option<u64>,
     /// Each call.
     pub calls: Vec<Count>,
-    /// Each step of the first call, in [`Mode::Steps`].
+    /// Each step of the first call, in [`Mode::Steps`]; each part of it, in [`Mode::Yielding`].
     pub layers: Vec<Count>,
-    /// The deepest stack below the caller of an inference (in [`Mode::Steps`], of a step), counted.
+    /// The deepest stack below the caller of an inference (of a step or part, where these are counted), counted.
     pub stack_bytes: u32,
     /// The most stack that an inference (in [`Mode::Steps`], a step) can take below its caller, read off the machine code;
     /// none where there is no bound.
@@ -179,19 +192,56 @@ pub fn run(
     calls: &[Vec<Vec<u8>>],
     options: &Options,
 ) -> Result<Measurement, BenchError> {
+    let sources = sources::Sources::read(emitted)?;
+    measure(target, &sources, firmware::Content::Emitted(emitted.module), None, calls, options)
+}
+
+/// A packed program and the kernels that its interpreter links.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// The program's bytes.
+    pub program: &'a [u8],
+    /// The kernels, named as `rasbora_device::ops` exports them.
+    pub kernels: &'a [&'a str],
+}
+
+/// As [`run`], by the interpreter: the program is loaded into memory beside its arena, so programs of the same kernels
+/// share an image. [`Options::trace`] has no effect.
+///
+/// # Errors
+/// As [`run`], and where the interpreter refuses the program.
+pub fn run_packed(
+    target: &Target,
+    packed: Packed<'_>,
+    calls: &[Vec<Vec<u8>>],
+    options: &Options,
+) -> Result<Measurement, BenchError> {
+    let options = Options { trace: Vec::new(), ..options.clone() };
+    let content = firmware::Content::Packed(packed.kernels);
+    measure(target, &sources::Sources::kernels(), content, Some(packed.program), calls, &options)
+}
+
+fn measure(
+    target: &Target,
+    sources: &sources::Sources,
+    content: firmware::Content<'_>,
+    program: Option<&[u8]>,
+    calls: &[Vec<Vec<u8>>],
+    options: &Options,
+) -> Result<Measurement, BenchError> {
     let board = target.board.ok_or_else(|| BenchError::NoBoard {
         target: target.name.to_owned(),
         boards: TARGETS.iter().filter(|it| it.board.is_some()).map(|it| it.name).collect::<Vec<_>>().join(", "),
     })?;
     let toolchain = Toolchain::find(target.triple)?;
     let flavour = firmware::Flavour { target, toolchain: &toolchain, opt_level: options.opt_level, mode: options.mode };
-    let sources = sources::Sources::read(emitted)?;
-    let elf = firmware::build(flavour, &sources, emitted.module)?;
+    let elf = firmware::build(flavour, sources, content)?;
     let image = image::Image::read(&elf)?;
-    let harness = image::stored_bytes(&firmware::build(flavour, &sources.empty(), "empty")?)?;
+    let empty = firmware::build(flavour, &sources.empty(), firmware::Content::Emitted("empty"))?;
+    let harness = image::stored_bytes(&empty)?;
 
     let folder = tempfile::tempdir().map_err(error::file("create", std::env::temp_dir()))?;
-    results::write_inputs(folder.path(), calls, &options.trace)?;
+    results::write_inputs(folder.path(), program, calls, options)?;
     let job = emulator::Job { target, board, elf: &elf, image, timeout: options.timeout };
     let output = job.run(folder.path(), &toolchain.compiler())?;
     let read = results::Results { folder: folder.path(), output };
@@ -205,7 +255,7 @@ pub fn run(
         instructions: first.instructions,
         cycles: first.cycles,
         calls: calls_counted,
-        layers: if options.mode == Mode::Steps { counts[..steps].to_vec() } else { Vec::new() },
+        layers: if options.mode == Mode::Total { Vec::new() } else { counts[..steps].to_vec() },
         stack_bytes: read.stack()?,
         stack_bound_bytes: stack_bound(&elf, &[if options.mode == Mode::Steps { "step" } else { "infer" }]).ok(),
         flash: Flash {

@@ -5,10 +5,16 @@ use std::path::Path;
 
 use crate::emulator::COUNTS;
 use crate::error::{BenchError, file};
-use crate::{ArenaRange, Count, Mode};
+use crate::{ArenaRange, Count, Mode, Options};
 
 /// Writes what the firmware reads.
-pub(crate) fn write_inputs(folder: &Path, calls: &[Vec<Vec<u8>>], trace: &[ArenaRange]) -> Result<(), BenchError> {
+pub(crate) fn write_inputs(
+    folder: &Path,
+    program: Option<&[u8]>,
+    calls: &[Vec<Vec<u8>>],
+    options: &Options,
+) -> Result<(), BenchError> {
+    let trace = &options.trace;
     let mut input = word(calls.len()).to_vec();
     for bytes in calls.iter().flatten() {
         input.extend(word(bytes.len()));
@@ -19,7 +25,10 @@ pub(crate) fn write_inputs(folder: &Path, calls: &[Vec<Vec<u8>>], trace: &[Arena
         let ArenaRange { step, offset, bytes } = trace[index];
         ranges.extend([step, offset, bytes].into_iter().flat_map(u32::to_le_bytes));
     }
-    for (name, content) in [("input", input), ("ranges", ranges)] {
+    let budget = if let Mode::Yielding(budget) = options.mode { budget } else { 0 };
+    let program = program.map(|program| ("program", [&word(program.len()), program].concat()));
+    let files = [("input", input), ("ranges", ranges), ("budget", budget.to_le_bytes().to_vec())];
+    for (name, content) in files.into_iter().chain(program) {
         let path = folder.join(name);
         fs::write(&path, content).map_err(file("write", &path))?;
     }
@@ -120,7 +129,7 @@ impl Results<'_> {
 pub(crate) fn per_call(counts: &[Count], calls: usize, mode: Mode) -> Vec<Count> {
     let steps = match mode {
         Mode::Total => 1,
-        Mode::Steps => counts.len().checked_div(calls).unwrap_or(0).max(1),
+        Mode::Steps | Mode::Yielding(_) => counts.len().checked_div(calls).unwrap_or(0).max(1),
     };
     let sum = |steps: &[Count]| Count {
         instructions: steps.iter().map(|it| it.instructions).sum(),
@@ -148,7 +157,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let range = |step, bytes| ArenaRange { step, offset: 0, bytes };
         let trace = [range(2, 1), range(0, 2), range(2, 3)];
-        write_inputs(folder.path(), &[], &trace).unwrap();
+        write_inputs(folder.path(), None, &[], &Options { trace: trace.to_vec(), ..Options::default() }).unwrap();
         fs::write(folder.path().join("trace"), [1, 2, 3, 4, 5, 6]).unwrap();
         let results = Results { folder: folder.path(), output: String::new() };
         assert_eq!(results.trace(&trace).unwrap(), [vec![3], vec![1, 2], vec![4, 5, 6]]);

@@ -61,6 +61,11 @@ impl Sources {
         Self { model: Files(model), device: Files(device) }
     }
 
+    /// The kernels and no network.
+    pub(crate) fn kernels() -> Self {
+        Self::emitted(&rasbora_compiler::emit::rust::device()).empty()
+    }
+
     /// A network without steps over the same kernels.
     pub(crate) fn empty(&self) -> Self {
         let model = vec![manifest("lib.rs"), ("lib.rs".into(), EMPTY_NETWORK.into())];

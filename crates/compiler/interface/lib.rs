@@ -7,9 +7,9 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::Relaxed;
-use core::sync::atomic::{AtomicPtr, AtomicUsize};
+use core::sync::atomic::{AtomicPtr, AtomicU32};
 
-use model::Network;
+use model::{Network, Position, Progress};
 
 /// `NAME_memory` of the headers.
 #[repr(C)]
@@ -50,7 +50,12 @@ macro_rules! network {
             use ::model::$network::{Arena, Model};
 
             static ARENA: AtomicPtr<Arena> = AtomicPtr::new(null_mut());
-            static STEP: AtomicUsize = AtomicUsize::new(0);
+            static POSITION: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+            fn go_to(position: Position) {
+                POSITION[0].store(position.kernel, Relaxed);
+                POSITION[1].store(position.row, Relaxed);
+            }
 
             fn network() -> Option<Model<'static>> {
                 // SAFETY: `init` stored an arena of the right size and alignment, which its caller lends from then on.
@@ -59,7 +64,7 @@ macro_rules! network {
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn $init(memory: *const Memory) -> c_int {
-                STEP.store(0, Relaxed);
+                go_to(Position::START);
                 // SAFETY: the caller's promise.
                 let (arena, code) = match unsafe { arena(memory) } {
                     Ok(arena) => (arena, DONE),
@@ -91,7 +96,7 @@ macro_rules! network {
             #[unsafe(no_mangle)]
             extern "C" fn $run() -> c_int {
                 let Some(mut network) = network() else { return NOT_READY };
-                STEP.store(0, Relaxed);
+                go_to(Position::START);
                 network.run();
                 DONE
             }
@@ -99,12 +104,14 @@ macro_rules! network {
             #[unsafe(no_mangle)]
             extern "C" fn $step(budget: u32) -> c_int {
                 let Some(mut network) = network() else { return NOT_READY };
-                let _ = budget;
-                let step = STEP.load(Relaxed);
-                network.step(step);
-                let next = if step + 1 < Model::STEPS { step + 1 } else { 0 };
-                STEP.store(next, Relaxed);
-                if next == 0 { DONE } else { PENDING }
+                let [kernel, row] = POSITION.each_ref().map(|number| number.load(Relaxed));
+                let mut position = Position { kernel, row };
+                let progress = network.step(&mut position, budget);
+                go_to(position);
+                match progress {
+                    Progress::Done => DONE,
+                    Progress::Pending => PENDING,
+                }
             }
 
             #[unsafe(no_mangle)]

@@ -8,6 +8,7 @@
 //! function. An op's meaning (shapes, cost, lowering) is one file in [`ops`], beside the kernel of the same name in
 //! `rasbora_device::ops`.
 
+pub mod cost;
 pub mod emit;
 pub mod graph;
 pub mod host;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rasbora_device::arithmetic::Requantise;
 use rasbora_device::memory::Multiplier;
-use rasbora_device::ops::{Kernel, Need, OperandList, Overlap};
+use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap};
 use thiserror::Error;
 
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
@@ -35,6 +35,8 @@ pub trait AnyKernel: std::fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// Number of output rows.
     fn rows(&self) -> u32;
+    /// What the instructions grow with.
+    fn effort(&self) -> Effort;
     /// The encoded parameters.
     fn encode(&self) -> Vec<u8>;
     /// What each operand must be.
@@ -57,6 +59,9 @@ where
     }
     fn rows(&self) -> u32 {
         Kernel::rows(self)
+    }
+    fn effort(&self) -> Effort {
+        Kernel::effort(self)
     }
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![0; K::BYTES];

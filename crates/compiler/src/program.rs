@@ -9,9 +9,10 @@ use std::sync::Arc;
 use rasbora_device::memory::{Operand, Space};
 use rasbora_device::ops::{Overlap as KernelOverlap, Role};
 use rasbora_device::params::Field;
-use rasbora_device::program::{HASHED_FROM, Header, Io, MAGIC, StepHeader, VERSION, hash};
+use rasbora_device::program::{HASHED_FROM, Header, Io, MAGIC, StepHeader, VERSION, Work, hash};
 use thiserror::Error;
 
+use crate::cost;
 use crate::graph::{DType, Graph, Quantisation, Shape, Tensor, TensorId};
 use crate::lower::{AnyKernel, LowerError, Lowered, LoweredStep, Value, lower};
 use crate::ops::Operation;
@@ -50,6 +51,8 @@ pub struct Step {
     pub kernel: Arc<dyn AnyKernel>,
     /// What it reads, then what it writes.
     pub operands: Vec<Operand>,
+    /// Its rows, and what they cost at most.
+    pub work: Work,
     /// Multiply-accumulates; a node's are counted at its last step.
     pub macs: u64,
     /// Multiply-accumulates of the file's operators that it stands for.
@@ -111,8 +114,8 @@ impl Program {
         let (request, nodes) = request(graph, &lowered, &roots);
         let plan = Plan::new(&request)?;
         limit("an arena", plan.arena_bytes, 1 << 31)?;
-        let assembly =
-            Assembly { graph, lowered: &lowered, roots: &roots, plan: &plan, constants: Constants::default() };
+        let constants = Constants::default();
+        let assembly = Assembly { graph, lowered: &lowered, roots: &roots, plan: &plan, isa, constants };
         let (steps, constants) = assembly.assemble(&nodes);
         limit("constants", constants.len(), 1 << 31)?;
         limit("a number of steps", steps.len(), usize::from(u16::MAX))?;
@@ -143,6 +146,7 @@ impl Program {
                 opcode: step.kernel.opcode(),
                 operands: step.operands.len() as u16,
                 parameters: parameters.len() as u32,
+                work: step.work,
             };
             append(&mut body, &header);
             for operand in &step.operands {
@@ -339,6 +343,7 @@ struct Assembly<'a> {
     lowered: &'a Lowered,
     roots: &'a [TensorId],
     plan: &'a Plan,
+    isa: InstructionSet,
     constants: Constants,
 }
 
@@ -360,6 +365,7 @@ impl Assembly<'_> {
                     op: node.op.name(),
                     kernel: Arc::clone(&step.kernel),
                     operands,
+                    work: cost::work(step.kernel.as_ref(), self.isa),
                     macs: if complete { self.graph.node_macs(node) } else { 0 },
                     model_macs: if complete { node.model_macs } else { 0 },
                     sources: node.sources.clone(),

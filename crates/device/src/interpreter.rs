@@ -7,8 +7,9 @@ use core::ops::Range;
 
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
+use crate::network::{Allowance, Progress};
 use crate::ops::{self, Fault, Kernel, OperandList};
-use crate::program::{Io, Program, Step};
+use crate::program::{Io, Program, Step, Steps};
 
 /// A set of kernels. Declared by [`kernel_set!`](crate::kernel_set).
 pub trait KernelSet {
@@ -68,18 +69,21 @@ crate::for_every_kernel!(all_kernels);
 
 /// Checks one step as kernel `K`.
 #[doc(hidden)]
+#[inline(never)]
 pub fn check_step<K: Kernel>(step: &Step<'_>, index: u16) -> Result<u32, Fault> {
     let kernel = K::decode(step.parameters)
         .filter(|_| step.parameters.len() == K::BYTES)
         .ok_or(Fault::Parameters { step: index })?;
-    ops::check(&kernel, step.operands(), index)?;
+    let operands = K::Operands::decode(step.operands).ok_or(Fault::Operands { step: index })?;
+    ops::check(&kernel, operands.as_ref(), index)?;
     Ok(kernel.rows())
 }
 
 /// Runs one step as kernel `K`.
 #[doc(hidden)]
+#[inline(never)]
 pub fn run_step<K: Kernel, I: Isa>(step: &Step<'_>, rows: Range<u32>, memory: Memory<'_>) {
-    if let (Some(kernel), Some(operands)) = (K::decode(step.parameters), K::Operands::from_slice(step.operands())) {
+    if let (Some(kernel), Some(operands)) = (K::decode(step.parameters), K::Operands::decode(step.operands)) {
         kernel.run::<I>(rows, memory, &operands);
     }
 }
@@ -88,6 +92,9 @@ pub fn run_step<K: Kernel, I: Isa>(step: &Step<'_>, rows: Range<u32>, memory: Me
 pub struct Interpreter<'a, S, I> {
     program: Program<'a>,
     arena: &'a mut [u8],
+    /// The steps that are left, and the next row of the first of them.
+    rest: Steps<'a>,
+    row: u32,
     kernels: PhantomData<(S, I)>,
 }
 
@@ -102,8 +109,10 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
         let program = Program::parse(program)?;
         let mut count = 0;
         for (index, step) in (0..).zip(program.steps()) {
-            S::check(&step, index)?;
-            if !step.operands().iter().all(|operand: &Operand| program.holds(operand)) {
+            if S::check(&step, index)? != step.work.rows {
+                return Err(Fault::Parameters { step: index });
+            }
+            if !step.operands.iter().all(|operand| program.holds(&Operand::from_bytes(operand))) {
                 return Err(Fault::Operands { step: index });
             }
             count += 1;
@@ -116,13 +125,15 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
             return Err(Fault::Arena { needed: needed as u32 });
         }
         let arena = arena.get_mut(..needed).ok_or(Fault::Arena { needed: needed as u32 })?;
-        let mut interpreter = Self { program, arena, kernels: PhantomData };
+        let rest = program.steps();
+        let mut interpreter = Self { program, arena, rest, row: 0, kernels: PhantomData };
         interpreter.reset();
         Ok(interpreter)
     }
 
-    /// Sets the state to its initial values.
+    /// Sets the state to its initial values; an inference that [`Interpreter::step`] has begun is given up.
     pub fn reset(&mut self) {
+        self.restart();
         for (byte, value) in self.arena.iter_mut().zip(self.program.state()) {
             *byte = *value;
         }
@@ -143,19 +154,47 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
         self.program.output(index).and_then(|io| self.arena.get(range(io))).unwrap_or_default()
     }
 
-    /// One inference.
+    /// One inference from its beginning; one that [`Interpreter::step`] has begun is given up.
     pub fn run(&mut self) {
         self.run_traced(|_, _| {});
     }
 
     /// One inference; after each step `after` gets the step's index and the arena.
     pub fn run_traced(&mut self, mut after: impl FnMut(usize, &[u8])) {
+        self.restart();
         for (index, step) in self.program.steps().enumerate() {
-            if let Ok(rows) = S::check(&step, 0) {
-                S::run::<I>(&step, 0..rows, Memory::new(self.program.constants(), self.arena));
-            }
+            self.run_rows(&step, 0..step.work.rows);
             after(index, self.arena);
         }
+    }
+
+    /// Goes on with the inference, or begins one, for about `budget` instructions; see [`Allowance`].
+    ///
+    /// Until it says [`Progress::Done`] inputs must be left alone, and outputs mean nothing.
+    pub fn step(&mut self, budget: u32) -> Progress {
+        let mut allowance = Allowance::new(budget);
+        let mut rest = self.rest.clone();
+        while let Some(step) = rest.next() {
+            let Some(rows) = allowance.take(&step.work, self.row) else { return Progress::Pending };
+            self.row = rows.end;
+            self.run_rows(&step, rows);
+            if self.row < step.work.rows {
+                return Progress::Pending;
+            }
+            self.rest = rest.clone();
+            self.row = 0;
+        }
+        self.restart();
+        Progress::Done
+    }
+
+    fn run_rows(&mut self, step: &Step<'_>, rows: Range<u32>) {
+        S::run::<I>(step, rows, Memory::new(self.program.constants(), self.arena));
+    }
+
+    fn restart(&mut self) {
+        self.rest = self.program.steps();
+        self.row = 0;
     }
 }
 

@@ -10,26 +10,51 @@ use core::marker::PhantomData;
 
 use crate::params::Field;
 
-crate::params! {
-    /// Which memory an operand lies in.
-    pub enum Space {
-        /// Weights, biases, multipliers, tables: read only.
-        Constants = 0,
-        /// Working memory. State lies at its front.
-        Arena = 1,
+/// Which memory an operand lies in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Space {
+    /// Weights, biases, multipliers, tables: read only.
+    Constants,
+    /// Working memory. State lies at its front.
+    Arena,
+}
+
+/// A run of bytes that a step reads or writes.
+///
+/// Encoded as two numbers of 32 bits: the offset, whose highest bit says that it lies in the arena, and the length.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Operand {
+    /// Which memory.
+    pub space: Space,
+    /// First byte, from the start of the memory: below 2^31.
+    pub offset: u32,
+    /// Length in bytes.
+    pub bytes: u32,
+}
+
+impl Field for Operand {
+    const BYTES: usize = 8;
+    fn encode(&self, out: &mut [u8]) {
+        let space = if self.space == Space::Arena { Self::IN_ARENA } else { 0 };
+        [self.offset | space, self.bytes].encode(out);
     }
-    /// A run of bytes that a step reads or writes.
-    pub struct Operand {
-        /// Which memory.
-        pub space: Space,
-        /// First byte, from the start of the memory.
-        pub offset: u32,
-        /// Length in bytes.
-        pub bytes: u32,
+    #[inline]
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        bytes.first_chunk().map(Self::from_bytes)
     }
 }
 
 impl Operand {
+    const IN_ARENA: u32 = 1 << 31;
+
+    /// The operand that is encoded in `bytes`.
+    #[inline]
+    pub const fn from_bytes(&[a, b, c, d, e, f, g, h]: &[u8; 8]) -> Self {
+        let place = u32::from_le_bytes([a, b, c, d]);
+        let space = if place & Self::IN_ARENA == 0 { Space::Constants } else { Space::Arena };
+        Self { space, offset: place & !Self::IN_ARENA, bytes: u32::from_le_bytes([e, f, g, h]) }
+    }
+
     /// An operand in the arena.
     pub const fn arena(offset: u32, bytes: u32) -> Self {
         Self { space: Space::Arena, offset, bytes }

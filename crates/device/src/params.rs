@@ -25,6 +25,7 @@ macro_rules! number_fields {
                     *out = self.to_le_bytes();
                 }
             }
+            #[inline]
             fn decode(bytes: &[u8]) -> Option<Self> {
                 bytes.first_chunk().map(|&chunk| Self::from_le_bytes(chunk))
             }
@@ -54,7 +55,9 @@ impl<T: Field + Default, const N: usize> Field for [T; N] {
             value.encode(out);
         }
     }
+    #[inline]
     fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.get(..Self::BYTES)?;
         let mut values = [T::default(); N];
         for (i, value) in values.iter_mut().enumerate() {
             *value = T::decode(bytes.get(i * T::BYTES..)?)?;
@@ -88,7 +91,10 @@ macro_rules! params {
                 )*
                 let _ = at;
             }
+            #[inline]
             fn decode(bytes: &[u8]) -> Option<Self> {
+                // One check of the length for all fields.
+                let bytes = bytes.get(..Self::BYTES)?;
                 let mut at = 0;
                 $(
                     let $field = <$type as $crate::params::Field>::decode(bytes.get(at..)?)?;

@@ -13,7 +13,7 @@
 //! | 2, 2 | number of network inputs and of outputs |
 //! | 44 each | inputs, then outputs: [`Io`] |
 //! | state | initial bytes of the state |
-//! | steps | opcode (2), operands (2), bytes of parameters (4), [`Operand`]s (9 each), parameters |
+//! | steps | [`StepHeader`] (20), [`Operand`]s (8 each), parameters |
 //! | constants | weights, biases, multipliers, tables |
 
 use crate::memory::{Operand, Space};
@@ -21,7 +21,7 @@ use crate::ops::Fault;
 use crate::params::Field;
 
 /// The version of the format that this build reads and writes.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The first four bytes.
 pub const MAGIC: [u8; 4] = *b"RASB";
 
@@ -92,6 +92,19 @@ crate::params! {
         pub operands: u16,
         /// Length of the parameters in bytes.
         pub parameters: u32,
+        /// How much there is to do.
+        pub work: Work,
+    }
+
+    /// How much a step does, for [`Allowance`](crate::network::Allowance): a call of its kernel for `r` rows takes at most
+    /// `call + r · row` instructions.
+    pub struct Work {
+        /// Number of output rows.
+        pub rows: u32,
+        /// Instructions of a call, whatever its rows: an upper estimate.
+        pub call: u32,
+        /// Instructions of a row: an upper estimate.
+        pub row: u32,
     }
 }
 
@@ -116,25 +129,17 @@ pub fn hash(bytes: &[u8]) -> [u32; 2] {
     [hash as u32, (hash >> 32) as u32]
 }
 
-/// Most operands that a step has.
-pub const MAX_OPERANDS: usize = 8;
-
 /// One step of a packed program.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'a> {
     /// Which kernel.
     pub opcode: u16,
+    /// How much it does.
+    pub work: Work,
+    /// What it reads and writes, each encoded.
+    pub operands: &'a [[u8; Operand::BYTES]],
     /// The kernel's parameters, encoded.
     pub parameters: &'a [u8],
-    operands: [Operand; MAX_OPERANDS],
-    operand_count: usize,
-}
-
-impl Step<'_> {
-    /// What the step reads and writes.
-    pub fn operands(&self) -> &[Operand] {
-        self.operands.get(..self.operand_count).unwrap_or(&[])
-    }
 }
 
 /// A packed program that was checked.
@@ -267,18 +272,14 @@ pub struct Steps<'a> {
 impl<'a> Iterator for Steps<'a> {
     type Item = Step<'a>;
 
+    #[inline(never)]
     fn next(&mut self) -> Option<Step<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        let header = StepHeader::decode(self.bytes)?;
-        let mut rest = self.bytes.get(StepHeader::BYTES..)?;
-        let mut operands = [Operand::arena(0, 0); MAX_OPERANDS];
-        let operand_count = usize::from(header.operands);
-        for operand in operands.get_mut(..operand_count)? {
-            *operand = Operand::decode(rest)?;
-            rest = rest.get(Operand::BYTES..)?;
-        }
-        let parameters = rest.get(..header.parameters as usize)?;
-        self.bytes = rest.get(header.parameters as usize..)?;
-        Some(Step { opcode: header.opcode, parameters, operands, operand_count })
+        let left = self.left.checked_sub(1)?;
+        let (header, rest) = self.bytes.split_at_checked(StepHeader::BYTES)?;
+        let StepHeader { opcode, operands, parameters, work } = StepHeader::decode(header)?;
+        let (operands, rest) = rest.split_at_checked(usize::from(operands) * Operand::BYTES)?;
+        let (parameters, rest) = rest.split_at_checked(parameters as usize)?;
+        *self = Self { bytes: rest, left };
+        Some(Step { opcode, work, operands: operands.as_chunks().0, parameters })
     }
 }

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use npyz::npz::NpzArchive;
+use rasbora_compiler::emit::rust::{Named, emit};
 use rasbora_compiler::graph::DType;
 use rasbora_compiler::import::tflite;
 use rasbora_compiler::program::{Port, Program};
@@ -145,6 +146,20 @@ pub fn compile(model: &[u8], isa: InstructionSet) -> Result<Program, String> {
     let imported = tflite::read(model).map_err(|error| error.to_string())?;
     let compiled = rasbora_compiler::pipeline::compile(imported.graph, isa).map_err(|error| error.to_string())?;
     Ok(compiled.program)
+}
+
+/// Writes the crate of `program`, whose module is `network`, into `folder`.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn write_crate(program: &Program, isa: InstructionSet, folder: &Path) -> Result<(), String> {
+    let network = Named { name: "network", program, isa: isa.type_name() };
+    for (path, content) in emit(&[network]).map_err(|error| error.to_string())? {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(|error| error.to_string())?;
+        std::fs::write(path, content).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 /// Whether `found` is what must come out of `ports`: the same bytes, and for floats within 1e-5 of the largest output.

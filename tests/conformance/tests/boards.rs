@@ -1,10 +1,9 @@
 //! The models of the figures on every emulated board: golden bytes, no code that panics, and figures near the stored ones.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use conformance::{Call, FIGURES, case, compare, compile, corpus};
+use conformance::{Call, FIGURES, case, compare, compile, corpus, write_crate};
 use rasbora_bench::{Emitted, Measurement, Options, panic_symbols, run};
-use rasbora_compiler::emit::rust::{Named, emit};
 use rasbora_compiler::program::Program;
 use rasbora_compiler::target::{Target, find};
 
@@ -79,13 +78,7 @@ fn model(corpus: &Path, name: &str, path: &str, target: &Target) -> Result<Measu
 }
 
 fn measure(program: &Program, target: &Target, folder: &Path, calls: &[Call]) -> Result<Measurement, String> {
-    let files =
-        emit(&[Named { name: "network", program, isa: target.isa.type_name() }]).map_err(|error| error.to_string())?;
-    for (path, content) in files {
-        let path: PathBuf = folder.join(path);
-        std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(|error| error.to_string())?;
-        std::fs::write(path, content).map_err(|error| error.to_string())?;
-    }
+    write_crate(program, target.isa, folder)?;
     let inputs: Vec<Vec<Vec<u8>>> = calls.iter().map(|call| call.inputs.clone()).collect();
     let emitted = Emitted { dir: folder, module: "network" };
     run(target, &emitted, &inputs, &Options::default()).map_err(|error| error.to_string())

@@ -1,7 +1,7 @@
 //! Small networks written by hand in the form of emitted ones, each to try one thing that a measurement must show.
 #![no_std]
 
-use rasbora_device::network::Network;
+use rasbora_device::network::{Network, Position, Progress};
 
 /// Defines a network in module `$name`: its arena, inputs and outputs as ranges of the arena, and its steps.
 macro_rules! network {
@@ -47,7 +47,11 @@ macro_rules! network {
                 fn run(&mut self) {
                     $($step(&mut *self.0);)*
                 }
-                fn step(&mut self, index: usize) {
+                fn step(&mut self, _position: &mut Position, _budget: u32) -> Progress {
+                    self.run();
+                    Progress::Done
+                }
+                fn run_kernel(&mut self, index: usize) {
                     if let Some(step) = STEPS.get(index) {
                         step(&mut *self.0);
                     }

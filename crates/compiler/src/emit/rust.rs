@@ -83,7 +83,7 @@ pub fn emit(models: &[Named<'_>]) -> Result<Files, EmitError> {
     }
     let lib = format!(
         "//! Networks compiled by Rasbora {}: a module for each.\n#![no_std]\n\n\
-         pub use rasbora_device::network::{{Network, TensorInfo}};\n\n{modules}",
+         pub use rasbora_device::network::{{Network, Position, Progress, TensorInfo}};\n\n{modules}",
         env!("CARGO_PKG_VERSION")
     );
     files.push(("src/lib.rs".into(), lib.into_bytes()));
@@ -99,8 +99,8 @@ fn manifest() -> String {
     )
 }
 
-/// The crate of the kernels.
-fn device() -> Files {
+/// The crate of the kernels, in the folder `rasbora-device`.
+pub fn device() -> Files {
     let manifest = format!(
         "[package]\nname = \"rasbora-device\"\nversion = \"{}\"\nedition = \"2024\"\nlicense = \"Apache-2.0 OR MIT\"\n\
          publish = false\n\n[dependencies]\nlibm = \"0.2\"\n",
@@ -144,6 +144,11 @@ fn write_module(w: &mut String, name: &str, program: &Program, isa: &str) -> std
     for (index, step) in program.steps.iter().enumerate() {
         write_step(w, index, step)?;
     }
+    writeln!(w, "\nstatic WORKS: [Work; STEPS] = [")?;
+    for step in &program.steps {
+        writeln!(w, "    {:?},", step.work)?;
+    }
+    writeln!(w, "];")?;
     w.push_str(MODEL);
     write_ports(w, program)?;
     write_runs(w, program)?;
@@ -159,10 +164,10 @@ use core::hint::black_box;
 #[allow(unused_imports)]
 use rasbora_device::arithmetic::*;
 use rasbora_device::memory::{self, Aligned, Memory, Operand};
-use rasbora_device::network::{Network, TensorInfo};
+use rasbora_device::network::{Network, Position, Progress, TensorInfo};
 #[allow(unused_imports)]
 use rasbora_device::ops::*;
-use rasbora_device::program::DType;
+use rasbora_device::program::{DType, Work};
 ";
 
 const MODEL: &str = "
@@ -199,6 +204,15 @@ impl<'a> Model<'a> {
         memory::fill(&mut self.0.0, &STATE);
     }
 
+    /// Goes on with an inference from `position`, which is [`Position::START`] before its first step, for about `budget`
+    /// instructions: it takes no more, unless one row of one layer does.
+    ///
+    /// Until it says [`Progress::Done`] the arena is the inference's: inputs must be left alone, outputs mean nothing,
+    /// and [`Model::run`] would spoil it.
+    pub fn step(&mut self, position: &mut Position, budget: u32) -> Progress {
+        position.advance(&WORKS, budget, |kernel, rows| self.run_rows(kernel, rows))
+    }
+
     #[inline(always)]
     fn memory(&mut self) -> Memory<'_> {
         Memory::new(&CONSTANTS.0, &mut self.0.0)
@@ -225,8 +239,13 @@ impl<'a> Network<'a> for Model<'a> {
     fn run(&mut self) {
         self.run();
     }
-    fn step(&mut self, index: usize) {
-        self.step(index);
+    fn step(&mut self, position: &mut Position, budget: u32) -> Progress {
+        self.step(position, budget)
+    }
+    fn run_kernel(&mut self, index: usize) {
+        if let Some(work) = WORKS.get(index) {
+            self.run_rows(index as u32, 0..work.rows);
+        }
     }
 ";
 
@@ -298,18 +317,17 @@ fn write_ports(w: &mut String, program: &Program) -> std::fmt::Result {
 }
 
 fn write_runs(w: &mut String, program: &Program) -> std::fmt::Result {
-    let call = |index: usize, step: &Step| {
-        format!("black_box(&STEP_{index}).run::<Isa>(0..{}, self.memory(), &OPERANDS_{index})", step.kernel.rows())
+    let call = |index: usize, rows: &str| {
+        format!("black_box(&STEP_{index}).run::<Isa>({rows}, self.memory(), &OPERANDS_{index})")
     };
     writeln!(w, "\n    /// One inference.\n    pub fn run(&mut self) {{")?;
     for (index, step) in program.steps.iter().enumerate() {
-        writeln!(w, "        {};", call(index, step))?;
+        writeln!(w, "        {};", call(index, &format!("0..{}", step.work.rows)))?;
     }
     writeln!(w, "    }}\n")?;
-    writeln!(w, "    /// Step `index` alone: one inference is the steps `0..STEPS` in order.")?;
-    writeln!(w, "    pub fn step(&mut self, index: usize) {{\n        match index {{")?;
-    for (index, step) in program.steps.iter().enumerate() {
-        writeln!(w, "            {index} => {},", call(index, step))?;
+    writeln!(w, "    fn run_rows(&mut self, kernel: u32, rows: core::ops::Range<u32>) {{\n        match kernel {{")?;
+    for index in 0..program.steps.len() {
+        writeln!(w, "            {index} => {},", call(index, "rows"))?;
     }
     writeln!(w, "            _ => {{}}\n        }}\n    }}")
 }

@@ -3,7 +3,7 @@
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::axes::{Axis, loop_over, row_major};
+use super::axes::{Axis, loop_over, row_major, rows};
 use super::quantised::{affine, expect_dtype};
 use super::{Activation, Operation, quantise_multiplier};
 use crate::graph::{DType, Shape, Tensor};
@@ -59,8 +59,15 @@ impl Binary {
         let [a, b] = [0, 1].map(|input| broadcast_strides(&site.input(input).shape, shape));
         let axes: Vec<_> =
             shape.iter().zip(a.into_iter().zip(b)).map(|(&size, (a, b))| Axis { size, strides: [a, b] }).collect();
-        let (dims, strides) = loop_over(&axes).map_err(|reason| site.refuse(reason))?;
-        Ok(kernels::Broadcast { dims, strides: strides.map(|strides| strides.map(|stride| stride as u32)) })
+        let (mut dims, strides) = loop_over(&axes).map_err(|reason| site.refuse(reason))?;
+        let mut strides = strides.map(|strides| strides.map(|stride| stride as u32));
+        // One long run is cut into the lines of the image, so that an inference can yield between them.
+        let (lines, line) = rows(site.output(0));
+        if lines.checked_mul(line) == Some(dims[5]) && line > 0 {
+            (dims[0], dims[5]) = (lines, line);
+            strides.iter_mut().for_each(|strides| strides[0] = line * strides[5]);
+        }
+        Ok(kernels::Broadcast { dims, strides })
     }
 
     /// Multiplies as TFLite: one multiplier, the product of the inputs' scales over the output's.

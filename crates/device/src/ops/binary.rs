@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::axes::{AXES, for_each_run};
 use super::window::product;
-use super::{Kernel, Need, Overlap};
+use super::{Effort, Kernel, Need, Overlap};
 use crate::arithmetic::{Requantise, multiply};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Multiplier, Operand, View, ViewMut};
@@ -91,6 +91,11 @@ impl Broadcast {
         })
     }
 
+    fn effort(&self) -> Effort {
+        let [_, d1, d2, d3, d4, len] = self.dims;
+        Effort::of_row(&[product(&[d1, d2, d3, d4]), product(&[d1, d2, d3, d4, len])])
+    }
+
     fn needs<T>(&self) -> [Need; 3] {
         [Need::read::<T>(self.count(0)), Need::read::<T>(self.count(1)), Need::write::<T>(product(&self.dims))]
     }
@@ -158,6 +163,10 @@ impl Kernel for AddI8 {
         rows
     }
 
+    fn effort(&self) -> Effort {
+        self.broadcast.effort()
+    }
+
     fn needs(&self) -> [Need; 3] {
         self.broadcast.needs::<i8>()
     }
@@ -195,6 +204,10 @@ impl Kernel for MulI8 {
         rows
     }
 
+    fn effort(&self) -> Effort {
+        self.broadcast.effort()
+    }
+
     fn needs(&self) -> [Need; 3] {
         self.broadcast.needs::<i8>()
     }
@@ -225,6 +238,10 @@ impl Kernel for BinaryF32 {
     fn rows(&self) -> u32 {
         let [rows, ..] = self.broadcast.dims;
         rows
+    }
+
+    fn effort(&self) -> Effort {
+        self.broadcast.effort()
     }
 
     fn needs(&self) -> [Need; 3] {

@@ -6,7 +6,7 @@
 use core::ops::Range;
 
 use super::window::product;
-use super::{Kernel, Need, Window};
+use super::{Effort, Kernel, Need, Window};
 use crate::arithmetic::Requantise;
 use crate::isa::Isa;
 use crate::memory::{Memory, Multiplier, Operand, View};
@@ -55,6 +55,16 @@ fn channels_valid(inputs: u32, outputs: u32, groups: u32) -> bool {
         && outputs.checked_rem(groups) == Some(0)
         && product(&[inputs, groups]) <= 1 << 24
         && outputs <= 1 << 24
+}
+
+/// The taps of a row are walked over together where they are `joined`.
+fn conv_effort(w: &Window, inputs: u32, outputs: u32, joined: bool) -> Effort {
+    let [kh, kw] = w.kernel;
+    let (cells, runs) = (w.output[1], if joined { 1 } else { kw });
+    let sums = [product(&[cells, outputs, kh, runs]), product(&[cells, outputs, kh, kw, inputs])];
+    // Columns of the border add what lies outside.
+    let border = if w.padding == [0; 2] { 0 } else { sums[1] };
+    Effort::of_row(&[cells.into(), product(&[cells, outputs]), sums[0], sums[1], border])
 }
 
 /// One output cell's place in the input.
@@ -147,6 +157,12 @@ impl Kernel for Conv2d {
         self.window.rows()
     }
 
+    fn effort(&self) -> Effort {
+        let w = &self.window;
+        let joined = self.groups == 1 && w.dilation[1] == 1;
+        conv_effort(w, self.inputs, self.outputs, joined)
+    }
+
     fn needs(&self) -> [Need; 5] {
         let w = &self.window;
         [
@@ -219,6 +235,12 @@ impl Kernel for Conv2dF32 {
 
     fn rows(&self) -> u32 {
         self.window.rows()
+    }
+
+    fn effort(&self) -> Effort {
+        let w = &self.window;
+        let joined = self.groups == 1 && w.dilation[1] == 1;
+        conv_effort(w, self.inputs, self.outputs, joined)
     }
 
     fn needs(&self) -> [Need; 4] {

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::axes::for_each_run;
 use super::window::product;
-use super::{Kernel, Need, Role};
+use super::{Effort, Kernel, Need, Role};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand, View, ViewMut};
 
@@ -71,6 +71,11 @@ impl Kernel for Copy {
     fn rows(&self) -> u32 {
         let [rows, ..] = self.dims;
         rows
+    }
+
+    fn effort(&self) -> Effort {
+        let [_, d1, d2, d3, d4, _] = self.dims;
+        Effort::of_row(&[product(&[d1, d2, d3, d4]), product(&self.dims) / u64::from(self.dims[0].max(1))])
     }
 
     fn needs(&self) -> [Need; 2] {

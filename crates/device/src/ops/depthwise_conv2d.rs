@@ -10,7 +10,7 @@ use core::ops::Range;
 
 use super::conv2d::per_channel;
 use super::window::product;
-use super::{Kernel, Need, Window};
+use super::{Effort, Kernel, Need, Window};
 use crate::arithmetic::Requantise;
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Multiplier, Operand, View};
@@ -108,6 +108,22 @@ impl Sizes<'_> {
         let positive = self.window.output_cells() > 0 && self.inputs > 0 && self.depth > 0;
         let block = self.block == 1 || self.block == block_of(self.depth);
         self.window.valid() && positive && block && product(&[self.inputs, self.depth]) <= 1 << 24
+    }
+
+    fn effort(&self) -> Effort {
+        let [kh, kw] = self.window.kernel;
+        let (cells, outputs) = (self.window.output[1], self.outputs());
+        let taps = product(&[cells, outputs, kh, kw]);
+        // Cells of the border add what lies outside.
+        let border = if self.window.padding == [0; 2] { [0; 2] } else { [product(&[cells, outputs]), taps] };
+        Effort::of_row(&[
+            cells.into(),
+            product(&[cells, outputs]),
+            product(&[cells, outputs, kh]),
+            taps,
+            border[0],
+            border[1],
+        ])
     }
 
     fn outputs(&self) -> u32 {
@@ -271,6 +287,10 @@ impl Kernel for DepthwiseConv2d {
         self.window.rows()
     }
 
+    fn effort(&self) -> Effort {
+        self.sizes().effort()
+    }
+
     fn needs(&self) -> [Need; 5] {
         let sizes = self.sizes();
         [
@@ -313,6 +333,10 @@ impl Kernel for DepthwiseConv2dF32 {
 
     fn rows(&self) -> u32 {
         self.window.rows()
+    }
+
+    fn effort(&self) -> Effort {
+        self.sizes().effort()
     }
 
     fn needs(&self) -> [Need; 4] {

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::axes::span;
 use super::window::product;
-use super::{Kernel, Need, Role};
+use super::{Effort, Kernel, Need, Role};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand};
 
@@ -42,6 +42,10 @@ impl Kernel for Fill {
 
     fn rows(&self) -> u32 {
         self.rows
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.row.into()])
     }
 
     fn needs(&self) -> [Need; 1] {

@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use super::conv2d::per_channel;
 use super::window::product;
-use super::{Kernel, Need};
+use super::{Effort, Kernel, Need};
 use crate::arithmetic::Requantise;
 use crate::isa::Isa;
 use crate::memory::{Memory, Multiplier, Operand};
@@ -74,6 +74,10 @@ impl Kernel for FullyConnected {
         self.batch.saturating_mul(self.outputs)
     }
 
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.inputs.into()])
+    }
+
     fn needs(&self) -> [Need; 5] {
         [
             Need::read::<i8>(product(&[self.batch, self.inputs])),
@@ -127,6 +131,10 @@ impl Kernel for FullyConnectedF32 {
 
     fn rows(&self) -> u32 {
         self.batch.saturating_mul(self.outputs)
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.inputs.into()])
     }
 
     fn needs(&self) -> [Need; 4] {

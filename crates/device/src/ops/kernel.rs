@@ -18,6 +18,8 @@ pub trait Kernel: Field {
     fn valid(&self) -> bool;
     /// Number of output rows: the whole layer is the range `0..rows()`.
     fn rows(&self) -> u32;
+    /// What the instructions of [`Kernel::run`] grow with; for the compiler, which writes down what they are at most.
+    fn effort(&self) -> Effort;
     /// What each operand must be.
     fn needs(&self) -> <Self::Operands as OperandList>::Needs;
     /// How the output may overlap operand `read` (a position in [`Kernel::needs`]).
@@ -27,6 +29,31 @@ pub trait Kernel: Field {
     }
     /// Computes the output rows `rows`.
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &Self::Operands);
+}
+
+/// What the instructions of a call of [`Kernel::run`] grow with: `c₀ + c₁ · call + r · (b₀ + Σᵢ bᵢ · row[i])` for `r` rows.
+///
+/// The coefficients are the compiler's, which fits them from above to instructions counted under emulation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Effort {
+    /// A size that each call has to do with, whatever its rows.
+    pub call: u64,
+    /// Sizes that each row has to do with; zeros behind those that the kernel names.
+    pub row: [u64; Self::SIZES],
+}
+
+impl Effort {
+    /// Most sizes of a row.
+    pub const SIZES: usize = 8;
+
+    /// No effort for a call, and `sizes` for a row.
+    pub fn of_row(sizes: &[u64]) -> Self {
+        let mut row = [0; Self::SIZES];
+        for (to, &size) in row.iter_mut().zip(sizes) {
+            *to = size;
+        }
+        Self { call: 0, row }
+    }
 }
 
 /// How an output may lie over an input that is not needed afterwards.
@@ -78,11 +105,11 @@ impl Need {
 }
 
 /// A fixed number of operands.
-pub trait OperandList: Sized {
+pub trait OperandList: Sized + AsRef<[Operand]> {
     /// `[Need; N]`.
     type Needs: AsRef<[Need]>;
-    /// The operands, where there are just as many.
-    fn from_slice(operands: &[Operand]) -> Option<Self>;
+    /// The operands that are encoded in `operands`, where there are just as many.
+    fn decode(operands: &[[u8; Operand::BYTES]]) -> Option<Self>;
 }
 
 impl<const N: usize> OperandList for [Operand; N]
@@ -90,8 +117,10 @@ where
     [Need; N]: AsRef<[Need]>,
 {
     type Needs = [Need; N];
-    fn from_slice(operands: &[Operand]) -> Option<Self> {
-        operands.try_into().ok()
+    #[inline]
+    fn decode(operands: &[[u8; Operand::BYTES]]) -> Option<Self> {
+        let operands: &[_; N] = operands.try_into().ok()?;
+        Some(operands.each_ref().map(Operand::from_bytes))
     }
 }
 
@@ -154,10 +183,13 @@ pub fn check<K: Kernel>(kernel: &K, operands: &[Operand], step: u16) -> Result<(
     if !kernel.valid() {
         return Err(Fault::Parameters { step });
     }
-    let needs = kernel.needs();
-    let needs = needs.as_ref();
-    let fits = needs.len() == operands.len() && needs.iter().zip(operands).all(|(need, operand)| fits(need, operand));
-    if fits { Ok(()) } else { Err(Fault::Operands { step }) }
+    if all_fit(kernel.needs().as_ref(), operands) { Ok(()) } else { Err(Fault::Operands { step }) }
+}
+
+// One copy for all kernels.
+#[inline(never)]
+fn all_fit(needs: &[Need], operands: &[Operand]) -> bool {
+    needs.len() == operands.len() && needs.iter().zip(operands).all(|(need, operand)| fits(need, operand))
 }
 
 fn fits(need: &Need, operand: &Operand) -> bool {

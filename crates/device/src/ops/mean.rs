@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use super::window::product;
-use super::{Kernel, Need};
+use super::{Effort, Kernel, Need};
 use crate::arithmetic::multiply;
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Multiplier, Operand, View};
@@ -42,6 +42,12 @@ fn sizes_valid(sizes: &[u32; 7]) -> bool {
 /// Output rows: all kept axes but the last.
 fn rows_of(sizes: &[u32; 7]) -> u32 {
     sizes[0].saturating_mul(sizes[2]).saturating_mul(sizes[4])
+}
+
+fn effort(sizes: &[u32; 7]) -> Effort {
+    let [_, outer, _, between, _, innermost, last] = *sizes;
+    let sums = [product(&[last, outer, between]), product(&[last, outer, between, innermost])];
+    Effort::of_row(&[last.into(), sums[0], sums[1]])
 }
 
 fn needs<T>(sizes: &[u32; 7]) -> [Need; 2] {
@@ -121,6 +127,10 @@ impl Kernel for Mean {
         rows_of(&self.sizes)
     }
 
+    fn effort(&self) -> Effort {
+        effort(&self.sizes)
+    }
+
     fn needs(&self) -> [Need; 2] {
         needs::<i8>(&self.sizes)
     }
@@ -147,6 +157,10 @@ impl Kernel for MeanF32 {
 
     fn rows(&self) -> u32 {
         rows_of(&self.sizes)
+    }
+
+    fn effort(&self) -> Effort {
+        effort(&self.sizes)
     }
 
     fn needs(&self) -> [Need; 2] {

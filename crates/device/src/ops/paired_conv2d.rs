@@ -8,7 +8,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::window::product;
-use super::{Kernel, Need, Window};
+use super::{Effort, Kernel, Need, Window};
 use crate::isa::paired::expand;
 use crate::isa::{Isa, Paired};
 use crate::memory::{Memory, Operand, View, ViewMut};
@@ -177,6 +177,24 @@ impl Kernel for PairedConv2d {
 
     fn rows(&self) -> u32 {
         self.window.rows()
+    }
+
+    fn effort(&self) -> Effort {
+        let [kh, kw] = self.window.kernel;
+        let (pairs, steps) = (self.window.output[1].div_ceil(2), self.paired().steps);
+        // Cells that are no whole words are collected byte by byte.
+        let collected = if self.in_words() { 0 } else { pairs };
+        let row = [
+            pairs.into(),
+            product(&[pairs, kh]),
+            product(&[pairs, steps]),
+            product(&[pairs, self.outputs]),
+            product(&[pairs, self.outputs, steps]),
+            collected.into(),
+            product(&[collected, kh, kw]),
+            product(&[collected, kh, kw, self.inputs]),
+        ];
+        Effort { call: steps.into(), row }
     }
 
     fn needs(&self) -> [Need; 4] {

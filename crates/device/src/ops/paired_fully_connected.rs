@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::fully_connected::for_each_batch_row;
 use super::window::product;
-use super::{Kernel, Need};
+use super::{Effort, Kernel, Need};
 use crate::isa::paired_column::BLOCK;
 use crate::isa::{Isa, PairedColumn};
 use crate::memory::{Memory, Operand};
@@ -56,6 +56,10 @@ impl Kernel for PairedFullyConnected {
 
     fn rows(&self) -> u32 {
         self.batch.saturating_mul(self.blocks())
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[(self.inputs / 4).into()])
     }
 
     fn needs(&self) -> [Need; 3] {

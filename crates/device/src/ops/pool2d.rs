@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use super::window::product;
-use super::{Kernel, Need, Window};
+use super::{Effort, Kernel, Need, Window};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand, View};
 
@@ -149,6 +149,13 @@ macro_rules! pool_kernels {
 
             fn rows(&self) -> u32 {
                 self.window.rows()
+            }
+
+            fn effort(&self) -> Effort {
+                let [kh, kw] = self.window.kernel;
+                let (cells, channels) = (self.window.output[1], self.channels);
+                let taps = [product(&[cells, channels, kh]), product(&[cells, channels, kh, kw])];
+                Effort::of_row(&[cells.into(), product(&[cells, channels]), taps[0], taps[1]])
             }
 
             fn needs(&self) -> [Need; 2] {

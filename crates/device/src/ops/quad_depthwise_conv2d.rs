@@ -8,7 +8,7 @@
 use core::ops::Range;
 
 use super::window::product;
-use super::{Kernel, Need, Window};
+use super::{Effort, Kernel, Need, Window};
 use crate::isa::{Isa, Quads};
 use crate::memory::{Memory, Operand, View, ViewMut};
 
@@ -99,6 +99,21 @@ impl Kernel for QuadDepthwiseConv2d {
 
     fn rows(&self) -> u32 {
         self.window.rows()
+    }
+
+    fn effort(&self) -> Effort {
+        let [kh, kw] = self.window.kernel;
+        let (cells, quads) = (self.window.output[1], self.channels.div_ceil(4));
+        let padded_rows = if self.padded() { kh } else { 0 };
+        let row = [
+            quads.into(),
+            padded_rows.into(),
+            self.scratch_bytes(),
+            product(&[cells, quads]),
+            product(&[cells, quads, kh]),
+            product(&[cells, quads, kh, kw]),
+        ];
+        Effort { call: self.scratch_bytes(), ..Effort::of_row(&row) }
     }
 
     fn needs(&self) -> [Need; 4] {

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::axes::span;
 use super::window::product;
-use super::{Kernel, Need, Overlap};
+use super::{Effort, Kernel, Need, Overlap};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
 
@@ -36,6 +36,10 @@ impl Kernel for Quantise {
 
     fn rows(&self) -> u32 {
         self.rows
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.row.into()])
     }
 
     fn needs(&self) -> [Need; 2] {

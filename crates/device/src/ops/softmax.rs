@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use super::window::product;
-use super::{Kernel, Need, Overlap};
+use super::{Effort, Kernel, Need, Overlap};
 use crate::arithmetic::{exp_on_negative, high_mul, one_over_one_plus, rounding_shift_right};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand, View, ViewMut};
@@ -83,6 +83,10 @@ impl Kernel for Softmax {
         self.batch
     }
 
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.depth.into()])
+    }
+
     fn needs(&self) -> [Need; 2] {
         let elements = product(&[self.batch, self.depth]);
         [Need::read::<i8>(elements), Need::write::<i8>(elements)]
@@ -113,6 +117,10 @@ impl Kernel for SoftmaxF32 {
 
     fn rows(&self) -> u32 {
         self.batch
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.depth.into()])
     }
 
     fn needs(&self) -> [Need; 2] {

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::axes::span;
 use super::window::product;
-use super::{Kernel, Need, Overlap};
+use super::{Effort, Kernel, Need, Overlap};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
 
@@ -54,6 +54,10 @@ impl Kernel for Table {
         self.rows
     }
 
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.row.into()])
+    }
+
     fn needs(&self) -> [Need; 3] {
         let count = product(&[self.rows, self.row]);
         [Need::read::<u8>(count), Need::constant::<u8>(256), Need::write::<u8>(count)]
@@ -95,6 +99,10 @@ impl Kernel for UnaryF32 {
 
     fn rows(&self) -> u32 {
         self.rows
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.row.into()])
     }
 
     fn needs(&self) -> [Need; 2] {

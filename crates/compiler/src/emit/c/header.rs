@@ -103,7 +103,9 @@ void *name_input(size_t index);
 /* One inference. Returns NAME_DONE or NAME_ERROR_NOT_READY. */
 int name_run(void);
 
-/* A part of an inference: call it until it returns NAME_DONE. The first call after that begins the next inference. */
+/* A part of an inference, of about `budget` instructions: no more, unless one row of one layer takes more. Call it until
+   it returns NAME_DONE; leave the inputs alone until then. The first call after that begins the next inference.
+   name_run and name_init give up an inference that is begun. */
 int name_step(uint32_t budget);
 
 /* Where output `index` lies, row-major, valid after an inference; NULL where there is no such output, or before
