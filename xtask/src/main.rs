@@ -1,8 +1,9 @@
-//! The developer's commands: `cargo xtask demo`, `test`, `no-std`, `fuzz`, `figures`.
+//! The developer's commands: `cargo xtask demo`, `test`, `examples`, `no-std`, `fuzz`, `figures`.
 //!
 //! They run the real binary and the real tests, as a user would, and install what a fresh machine lacks.
 
 mod demo;
+mod examples;
 mod figures;
 mod fuzz;
 mod no_std;
@@ -25,6 +26,11 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Run the examples of firmware on emulated boards, and compare what they print.
+    Examples {
+        /// The one to run, a folder of `examples/`; all where none is named.
+        name: Option<String>,
+    },
     /// Build the device crate for every kind of chip.
     NoStd,
     /// Fuzz the importer, the packed format and the text form.
@@ -45,6 +51,7 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::Demo => demo::demo(),
         Command::Test { all } => test::test(all),
+        Command::Examples { name } => examples::examples(name.as_deref()),
         Command::NoStd => no_std::no_std(),
         Command::Fuzz { seconds } => fuzz::fuzz(seconds),
         Command::Figures { corpus } => figures::figures(corpus),

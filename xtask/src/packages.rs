@@ -1,4 +1,4 @@
-//! Debian packages that the emulated boards need: found missing, announced, installed.
+//! Debian packages that the emulated boards, the tests and the examples need: found missing, announced, installed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -33,6 +33,15 @@ const ORACLES: &[Package] = &[Package {
     present: || succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])),
 }];
 
+/// What C firmware needs besides, on the boards and on this machine.
+const C: &[Package] = &[
+    Package { name: "gcc-arm-none-eabi", present: || runs("arm-none-eabi-gcc") },
+    Package { name: "libnewlib-arm-none-eabi", present: || Path::new("/usr/lib/arm-none-eabi/newlib").exists() },
+    Package { name: "gcc-riscv64-unknown-elf", present: || runs("riscv64-unknown-elf-gcc") },
+    Package { name: "g++", present: || runs("c++") },
+    Package { name: "cmake", present: || runs("cmake") },
+];
+
 /// Targets without which rustup's toolchain does not serve: the emulated boards'.
 const TARGETS: &[&str] = &[
     "thumbv6m-none-eabi",
@@ -49,7 +58,12 @@ pub fn for_boards() -> Result<()> {
 
 /// Installs what the tests need and this machine lacks.
 pub fn for_tests() -> Result<()> {
-    install(BOARDS.iter().chain(ORACLES))
+    install(BOARDS.iter().chain(ORACLES).chain(C))
+}
+
+/// Installs what the examples need and this machine lacks.
+pub fn for_examples() -> Result<()> {
+    install(BOARDS.iter().chain(C))
 }
 
 fn install<'a>(packages: impl Iterator<Item = &'a Package>) -> Result<()> {

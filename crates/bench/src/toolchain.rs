@@ -125,6 +125,29 @@ impl Compiler {
     }
 }
 
+/// A compiler with a core library for one architecture.
+pub(crate) struct Cross {
+    pub(crate) compiler: Compiler,
+    /// The built core library, where the compiler does not bring one.
+    pub(crate) sysroot: Option<PathBuf>,
+}
+
+impl Cross {
+    /// As [`Toolchain::find`], for what needs no linker.
+    pub(crate) fn find(triple: &str) -> Result<Self, BenchError> {
+        let compilers = compilers();
+        let installed = |core: &Option<Core>| matches!(core, Some(Core::Installed(_)));
+        let choices: Vec<_> = compilers.iter().map(|compiler| (compiler, compiler.core(triple))).collect();
+        let choice = choices.iter().find(|(_, core)| installed(core)).or(choices.iter().find(|it| it.1.is_some()));
+        let Some((compiler, Some(core))) = choice else { return Err(missing(triple, &compilers)) };
+        let sysroot = match core {
+            Core::Installed(_) => None,
+            Core::Source(source) => Some(build_core(compiler, source, triple)?),
+        };
+        Ok(Self { compiler: (*compiler).clone(), sysroot })
+    }
+}
+
 impl Toolchain {
     /// A compiler, a core library and a linker for `triple`; builds the core library if it must (about half a minute,
     /// once).
@@ -133,25 +156,14 @@ impl Toolchain {
     /// Where something is not installed, with the lines that install it; or the core library cannot be built.
     pub fn find(triple: &str) -> Result<Self, BenchError> {
         let compilers = compilers();
-        let installed = |core: &Option<Core>| matches!(core, Some(Core::Installed(_)));
-        let choices: Vec<_> = compilers.iter().map(|compiler| (compiler, compiler.core(triple))).collect();
-        let choice = choices.iter().find(|(_, core)| installed(core)).or(choices.iter().find(|it| it.1.is_some()));
-        let Some((compiler, Some(core))) = choice else { return Err(missing(triple, &compilers)) };
-        let linker = linker(&compilers).ok_or_else(|| BenchError::NoLinker {
+        let found = linker(&compilers);
+        let Cross { compiler, sysroot } = Cross::find(triple)?;
+        let linker = found.ok_or_else(|| BenchError::NoLinker {
             looked: linker_candidates(&compilers).join(", "),
             apt: "apt install lld".to_owned(),
         })?;
-        let sysroot = match core {
-            Core::Installed(_) => None,
-            Core::Source(source) => Some(build_core(compiler, source, triple)?),
-        };
-        Ok(Self {
-            rustc: compiler.rustc.clone(),
-            cargo: compiler.cargo.clone(),
-            sysroot,
-            linker,
-            version: compiler.version.clone(),
-        })
+        let Compiler { rustc, cargo, version } = compiler;
+        Ok(Self { rustc, cargo, sysroot, linker, version })
     }
 
     pub(crate) fn compiler(&self) -> Compiler {

@@ -1,7 +1,7 @@
 //! Models as a C library: emitted, compiled by the Rust toolchain that is found, and packed up with their headers.
 
 use clap::ValueEnum;
-use rasbora_bench::{LibrarySources, OptLevel, Platform, library};
+use rasbora_bench::{BenchError, LibrarySources, OptLevel, Platform, library};
 use rasbora_compiler::emit::{Files, c, rust};
 use rasbora_compiler::target::{InstructionSet, Target};
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub enum Optimise {
     /// Fewest cycles
     #[default]
     Speed,
-    /// Fewest bytes of code
+    /// Fewest bytes of code, by the portable kernels
     Size,
 }
 
@@ -70,7 +70,7 @@ pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(F
         Optimise::Size => OptLevel::Size,
     };
     let progress = Progress::start(format!("compiling the library for {}", platform.name()));
-    let built = emulating(|| library(platform, sources, opt_level))?;
+    let built = emulating(|| library(platform, sources, opt_level)).map_err(not_built)?;
     drop(progress);
     let file = c::library_file(&order.package);
     let body = LibraryBody {
@@ -81,4 +81,12 @@ pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(F
     let mut files = c::files(&order.package, &described, &words);
     files.push((file, built.archive));
     Ok((files, body))
+}
+
+fn not_built(error: BenchError) -> Failure {
+    match error {
+        BenchError::NoCache | BenchError::File { .. } => Failure::failed("not_built", error.to_string())
+            .help("libraries are compiled in a cache: set RASBORA_CACHE to a folder with room that can be written"),
+        error => error.into(),
+    }
 }

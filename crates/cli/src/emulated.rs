@@ -70,7 +70,7 @@ impl From<BenchError> for Failure {
                 Self::failed("not_installed", message)
                     .help("rasbora doctor tells all that is missing and how to get it")
             }
-            BenchError::Library { .. } => Self::failed("not_built", message),
+            BenchError::Build { .. } | BenchError::Library { .. } => Self::failed("not_built", message),
             BenchError::Timeout { .. } => Self::failed("timeout", message),
             _ => Self::failed("emulation_failed", message),
         }

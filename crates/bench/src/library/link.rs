@@ -15,6 +15,10 @@ const PANICS: &str = "rasbora_code_that_panics";
 /// Sections that say how a processor's code was made; they are wanted as they are.
 const ATTRIBUTES: [u32; 2] = [elf::SHT_ARM_ATTRIBUTES, elf::SHT_RISCV_ATTRIBUTES];
 
+/// The section by which an object says that no code of it runs from the stack. Linux asks; where nobody does, GNU's
+/// linker complains of all objects that have none as soon as one has it.
+const STACK_NOTE: &[u8] = b".note.GNU-stack";
+
 /// A symbol or section of one of the objects: the object's index, then its own.
 type Place = (usize, usize);
 
@@ -33,24 +37,7 @@ pub(super) fn link(objects: &[Object], public: &[String], left: &[&str]) -> Resu
     merged.add_sections(first, &kept);
     merged.add_symbols(&kept, &roots);
     merged.relocate(&kept)?;
-    let mut object = merged.object;
-    object.sections.push(no_executable_stack());
-    Ok(object)
-}
-
-/// An empty section by which an object says that its code does not run from the stack.
-fn no_executable_stack() -> Section {
-    Section {
-        name: b".note.GNU-stack".to_vec(),
-        kind: elf::SHT_PROGBITS,
-        flags: 0,
-        align: 1,
-        entry_bytes: 0,
-        bytes: 0,
-        data: Vec::new(),
-        relocations: Vec::new(),
-        addends: false,
-    }
+    Ok(merged.object)
 }
 
 /// What C calls the function that LLVM calls by another name on Arm; both take the same arguments.
@@ -144,8 +131,9 @@ impl<'a> Merged<'a> {
     }
 
     fn add_sections(&mut self, main: usize, kept: &BTreeSet<Place>) {
-        let attributes = self.objects[main].sections.iter().filter(|section| ATTRIBUTES.contains(&section.kind));
-        self.object.sections.extend(attributes.cloned());
+        let asks = !matches!(self.object.format.machine, elf::EM_ARM | elf::EM_RISCV);
+        let is_note = |section: &&Section| ATTRIBUTES.contains(&section.kind) || (asks && section.name == STACK_NOTE);
+        self.object.sections.extend(self.objects[main].sections.iter().filter(is_note).cloned());
         for &(object, index) in kept {
             let mut section = Section { relocations: Vec::new(), ..self.objects[object].sections[index].clone() };
             // Groups and orders name sections that are not here any more.

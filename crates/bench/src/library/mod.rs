@@ -18,7 +18,7 @@ use crate::cache::{self, Key};
 use crate::error::{BenchError, file};
 use crate::image;
 use crate::sources::Sources;
-use crate::toolchain::{self, Toolchain};
+use crate::toolchain::{self, Cross};
 
 /// What a library runs on.
 #[derive(Clone, Copy, Debug)]
@@ -79,8 +79,8 @@ pub fn library(platform: Platform, sources: LibrarySources<'_>, opt_level: OptLe
         Platform::Target(target) => (target.triple.to_owned(), Some(target.cpu)),
         Platform::Host => (toolchain::host().ok_or_else(toolchain::no_compiler)?, None),
     };
-    let toolchain = Toolchain::find(&triple)?;
-    let compiled = compile(&Order { platform, triple: &triple, cpu, toolchain: &toolchain, opt_level }, sources)?;
+    let cross = Cross::find(&triple)?;
+    let compiled = compile(&Order { platform, triple: &triple, cpu, cross: &cross, opt_level }, sources)?;
     let bytes = fs::read(&compiled).map_err(file("read", &compiled))?;
     let finished = || -> Result<Library, String> {
         let object = link::link(&object::read_archive(&bytes)?, sources.public, &LEFT_TO_C)?;
@@ -99,7 +99,7 @@ struct Order<'a> {
     platform: Platform,
     triple: &'a str,
     cpu: Option<&'a str>,
-    toolchain: &'a Toolchain,
+    cross: &'a Cross,
     opt_level: OptLevel,
 }
 
@@ -108,7 +108,7 @@ fn compile(order: &Order<'_>, sources: LibrarySources<'_>) -> Result<PathBuf, Be
     let networks = Sources::emitted(sources.networks);
     let folder_key = Key::new()
         .add("library")
-        .add(&order.toolchain.version)
+        .add(&order.cross.compiler.version)
         .add(order.triple)
         .add(order.cpu.unwrap_or_default())
         .add(order.opt_level.argument());
@@ -142,10 +142,10 @@ fn manifest(opt_level: OptLevel) -> String {
 
 fn run_cargo(order: &Order<'_>, folder: &Path) -> Result<(), BenchError> {
     let mut flags: Vec<String> = order.cpu.iter().map(|cpu| format!("-Ctarget-cpu={cpu}")).collect();
-    if let Some(sysroot) = &order.toolchain.sysroot {
+    if let Some(sysroot) = &order.cross.sysroot {
         flags.push(format!("--sysroot={}", sysroot.display()));
     }
-    let mut cargo = order.toolchain.compiler().cargo();
+    let mut cargo = order.cross.compiler.cargo();
     cargo.current_dir(folder).args(["build", "--release", "--target", order.triple]);
     cargo.env("CARGO_TARGET_DIR", folder.join("target")).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     toolchain::build(cargo, &format!("the library for {}", order.platform.name()))

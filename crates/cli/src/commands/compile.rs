@@ -46,7 +46,7 @@ pub struct Compile {
     /// The target whose kernels it runs and whose memories it must fit, or `host` for this machine
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// What a C library is optimised for; speed where nothing is said
+    /// What a C library is optimised for; speed where nothing is said, size with portable kernels
     #[arg(long, value_name = "WHAT")]
     optimise: Option<Optimise>,
     /// What a C library is called; the model's name, or `models` for several
@@ -122,7 +122,10 @@ impl Compile {
         let target = self.target.as_deref().filter(|name| *name != HOST).map(budget::target).transpose()?;
         self.check_options()?;
         self.check_folder()?;
-        let isa = isa_of(target);
+        let isa = match self.optimise {
+            Some(Optimise::Size) => InstructionSet::Portable,
+            _ => isa_of(target),
+        };
         let entries = self.entries(isa)?;
         let programs: Vec<&Program> = entries.iter().map(|entry| &entry.program).collect();
         let fit = budget::fit(&programs, target, &self.budget);

@@ -24,12 +24,12 @@ struct Body {
 /// Looks, and changes nothing.
 pub fn answer() -> Answer {
     let needs = doctor();
-    let body = Body { complete: needs.iter().all(|need| need.found.is_some()), needs };
+    let body = Body { complete: needs.iter().all(|need| need.found.is_some() || need.optional), needs };
     Answer::new(NAME, text(&body), &body).decided(body.complete)
 }
 
 fn text(body: &Body) -> String {
-    let mut text = String::from("check, run, compile and graph need nothing but rasbora itself.\n\n");
+    let mut text = String::from("check, run, compile to Rust and graph need nothing but rasbora itself.\n\n");
     for need in &body.needs {
         let name = styled(&need.what, BOLD);
         match &need.found {
@@ -37,7 +37,8 @@ fn text(body: &Body) -> String {
                 let _ = writeln!(text, "  {} {name}  {}", styled("✓", GOOD), styled(found, DIM));
             }
             None => {
-                let _ = writeln!(text, "  {} {name}  is missing: {} needs it", styled("✗", BAD), need.needed_for);
+                let mark = if need.optional { styled("–", DIM) } else { styled("✗", BAD) };
+                let _ = writeln!(text, "  {mark} {name}  is missing: {} needs it", need.needed_for);
                 for line in &need.how_to_get {
                     let _ = writeln!(text, "      {line}");
                 }

@@ -110,6 +110,35 @@ fn compile_writes_a_crate_and_writes_it_again() {
 }
 
 #[test]
+fn compile_writes_a_c_library_and_writes_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let model = digits("digits.tflite");
+    let two = format!("other={model}");
+    let compile = ["compile", &model, "--emit", "c", "--target", "host", "--optimise", "size", "--json", "-o"];
+    let compile = [&compile[..], &[out.to_str().unwrap()]].concat();
+    let ran = rasbora(&[&compile[..], &[&two]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let object = ran.object();
+    assert_eq!(object["library"]["file"], "lib/libmodels.a");
+    assert!(object["library"]["code_bytes"].as_u64().is_some_and(|bytes| bytes > 1000), "{object}");
+    assert_eq!(object["sources"]["library.code_bytes"], "static");
+    for file in object["files"].as_array().unwrap() {
+        assert!(out.join(file.as_str().unwrap()).is_file(), "{file}");
+    }
+    for file in ["include/digits.h", "include/other.h", "lib/libmodels.a", "lib/cmake/models/models-config.cmake"] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    let again = rasbora(&[&compile[..], &["--package", "numbers"]].concat());
+    assert_eq!(again.code, Some(0), "{}", again.err);
+    assert!(out.join("lib/libnumbers.a").is_file() && !out.join("include/other.h").exists());
+    let library = fs::read(out.join("lib/libnumbers.a")).unwrap();
+    assert_eq!(rasbora(&[&compile[..], &["--package", "numbers"]].concat()).code, Some(0));
+    assert_eq!(fs::read(out.join("lib/libnumbers.a")).unwrap(), library, "the same input gives the same bytes");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary stays");
+}
+
+#[test]
 fn graph_prints_what_passes_do() {
     let model = digits("digits.tflite");
     let imported = rasbora(&["graph", &model]).out;

@@ -199,3 +199,44 @@ fn emulation_without_tools_says_what_to_install() {
     assert_eq!(ran.failed(), (Some(3), "not_installed".into()));
     assert!(ran.err.contains("rasbora doctor"), "{}", ran.err);
 }
+
+#[test]
+fn a_c_library_without_sense_is_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (digits("digits.tflite"), folder.path().join("out"));
+    let compile = ["compile", &model, "-o", out.to_str().unwrap(), "--json", "--emit"];
+    for (arguments, words) in [
+        (&["c"][..], "--target host"),
+        (&["c", "--target", "cortex-m44"], "'cortex-m4'"),
+        (&["c", "--target", "cortex-m4", "--package", "My-Lib"], "lower-case"),
+        (&["rust", "--package", "lib"], "--emit c"),
+        (&["packed", "--optimise", "size"], "--emit c"),
+    ] {
+        let ran = rasbora(&[&compile[..], arguments].concat());
+        assert_eq!(ran.failed(), (Some(2), "usage".into()), "{arguments:?}");
+        assert!(ran.err.contains(words), "{}", ran.err);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_c_library_that_cannot_be_made_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (digits("digits.tflite"), folder.path().join("new/out"));
+    let compile = ["compile", &model, "--emit", "c", "--json", "-o", out.to_str().unwrap()];
+    let small = rasbora(&[&compile[..], &["--target", "cortex-m4", "--ram", "1K"]].concat());
+    assert_eq!(small.failed(), (Some(1), "over_budget".into()));
+
+    let mut no_cache = command(&[&compile[..], &["--target", "host"]].concat());
+    no_cache.env("RASBORA_CACHE", "/dev/null/cache");
+    let ran = finished(no_cache);
+    assert_eq!(ran.failed(), (Some(3), "not_built".into()));
+    assert!(ran.err.contains("set RASBORA_CACHE"), "{}", ran.err);
+    assert!(!folder.path().join("new").exists());
+
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below = file.join("out");
+    let arguments = ["compile", &model, "--emit", "c", "--target", "host", "-o", below.to_str().unwrap(), "--json"];
+    assert_eq!(rasbora(&arguments).failed(), (Some(3), "unwritable".into()));
+}
