@@ -135,16 +135,27 @@ pub(crate) struct Cross {
 impl Cross {
     /// As [`Toolchain::find`], for what needs no linker.
     pub(crate) fn find(triple: &str) -> Result<Self, BenchError> {
-        let compilers = compilers();
-        let installed = |core: &Option<Core>| matches!(core, Some(Core::Installed(_)));
-        let choices: Vec<_> = compilers.iter().map(|compiler| (compiler, compiler.core(triple))).collect();
-        let choice = choices.iter().find(|(_, core)| installed(core)).or(choices.iter().find(|it| it.1.is_some()));
-        let Some((compiler, Some(core))) = choice else { return Err(missing(triple, &compilers)) };
+        let (compiler, core) = choose(&compilers(), triple)?;
+        Self::new(compiler, &core, triple)
+    }
+
+    fn new(compiler: Compiler, core: &Core, triple: &str) -> Result<Self, BenchError> {
         let sysroot = match core {
             Core::Installed(_) => None,
-            Core::Source(source) => Some(build_core(compiler, source, triple)?),
+            Core::Source(source) => Some(build_core(&compiler, source, triple)?),
         };
-        Ok(Self { compiler: (*compiler).clone(), sysroot })
+        Ok(Self { compiler, sysroot })
+    }
+}
+
+/// The compiler that serves for `triple` with the least work.
+fn choose(compilers: &[Compiler], triple: &str) -> Result<(Compiler, Core), BenchError> {
+    let installed = |core: &Option<Core>| matches!(core, Some(Core::Installed(_)));
+    let choices: Vec<_> = compilers.iter().map(|compiler| (compiler, compiler.core(triple))).collect();
+    let choice = choices.iter().find(|(_, core)| installed(core)).or(choices.iter().find(|it| it.1.is_some()));
+    match choice {
+        Some((compiler, Some(core))) => Ok(((*compiler).clone(), core.clone())),
+        _ => Err(missing(triple, compilers)),
     }
 }
 
@@ -156,12 +167,12 @@ impl Toolchain {
     /// Where something is not installed, with the lines that install it; or the core library cannot be built.
     pub fn find(triple: &str) -> Result<Self, BenchError> {
         let compilers = compilers();
-        let found = linker(&compilers);
-        let Cross { compiler, sysroot } = Cross::find(triple)?;
-        let linker = found.ok_or_else(|| BenchError::NoLinker {
+        let (compiler, core) = choose(&compilers, triple)?;
+        let linker = linker(&compilers).ok_or_else(|| BenchError::NoLinker {
             looked: linker_candidates(&compilers).join(", "),
             apt: "apt install lld".to_owned(),
         })?;
+        let Cross { compiler, sysroot } = Cross::new(compiler, &core, triple)?;
         let Compiler { rustc, cargo, version } = compiler;
         Ok(Self { rustc, cargo, sysroot, linker, version })
     }
