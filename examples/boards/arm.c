@@ -35,7 +35,13 @@ static void fault(void)
     _Exit(102);
 }
 
+/* An operating system defines these, by the names that CMSIS gives them. */
+void SVC_Handler(void) __attribute__((weak, alias("fault")));
+void PendSV_Handler(void) __attribute__((weak, alias("fault")));
+void SysTick_Handler(void) __attribute__((weak, alias("fault")));
+
 /* The stack's top, reset, and fourteen exceptions. */
 __attribute__((section(".vectors"), used)) static void *const vectors[16] = {
-    &__stack, start, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault,
+    &__stack, start, fault, fault, fault, fault, fault, fault, fault, fault, fault,
+    SVC_Handler, fault, fault, PendSV_Handler, SysTick_Handler,
 };
