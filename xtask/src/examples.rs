@@ -18,10 +18,13 @@ struct Example {
     triple: Option<&'static str>,
 }
 
-const EXAMPLES: [Example; 3] = [
+const EXAMPLES: [Example; 6] = [
     Example { name: "c-cortex-m", argument: "cortex-m4", triple: None },
     Example { name: "c-cortex-m", argument: "cortex-m33", triple: None },
     Example { name: "c-riscv", argument: "", triple: None },
+    Example { name: "freertos", argument: "", triple: None },
+    Example { name: "embassy", argument: "", triple: Some("thumbv7em-none-eabihf") },
+    Example { name: "microbit", argument: "", triple: Some("thumbv6m-none-eabi") },
 ];
 
 /// Runs the example `name`, or all.

@@ -1,11 +1,11 @@
-//! `cargo xtask test`: the whole test suite, on a machine that may lack what it needs.
+//! `cargo xtask test`: the whole test suite and the examples, on a machine that may lack what it needs.
 
 use anyhow::Result;
 
-use crate::packages;
 use crate::workspace::{cargo, root, run};
+use crate::{examples, packages};
 
-/// Installs what is missing and runs every test of the workspace; with `all` the large models run
+/// Installs what is missing and runs every test of the workspace, then the examples; with `all` the large models run
 /// all their calls on the boards, not the first alone.
 pub fn test(all: bool) -> Result<()> {
     packages::for_tests()?;
@@ -14,5 +14,6 @@ pub fn test(all: bool) -> Result<()> {
     if all {
         tests.env("RASBORA_TEST_ALL", "1");
     }
-    run(&mut tests)
+    run(&mut tests)?;
+    examples::examples(None)
 }
