@@ -111,6 +111,8 @@ struct Function {
 struct Code<'a> {
     sections: Vec<(u32, &'a [u8])>,
     functions: BTreeMap<u32, Function>,
+    /// Names and where they are: functions of the same code are one function of several names.
+    names: Vec<(String, u32)>,
     /// Where data start within code, and where code starts again.
     marks: BTreeMap<u32, bool>,
     decode: Decode,
@@ -128,9 +130,9 @@ pub fn stack_bound(elf: &Path, names: &[&str]) -> Result<u32, Unbounded> {
     let mut code = Code::read(&file)?;
     let mut most = 0;
     for &name in names {
-        let is = |function: &Function| function.name == name || function.name.ends_with(&format!("::{name}"));
-        let found = code.functions.iter().find(|(_, function)| is(function));
-        let start = *found.ok_or_else(|| Unbounded::Missing(name.to_owned()))?.0;
+        let is = |known: &str| known == name || known.ends_with(&format!("::{name}"));
+        let found = code.names.iter().find(|(known, _)| is(known));
+        let start = found.ok_or_else(|| Unbounded::Missing(name.to_owned()))?.1;
         most = most.max(code.bound(start)?);
     }
     Ok(u32::try_from(most).unwrap_or(u32::MAX))
@@ -149,7 +151,7 @@ impl<'a> Code<'a> {
             .filter(text)
             .filter_map(|section| Some((section.address() as u32, section.data().ok()?)))
             .collect();
-        let (mut functions, mut marks) = (BTreeMap::new(), BTreeMap::new());
+        let (mut functions, mut names, mut marks) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         for symbol in elf.symbols() {
             let (name, address) = (symbol.name().unwrap_or_default(), symbol.address() as u32);
             match name.get(..2) {
@@ -158,6 +160,7 @@ impl<'a> Code<'a> {
                 _ if symbol.kind() == SymbolKind::Text => {
                     // The lowest bit of an address says that the code is Thumb.
                     let (start, name) = (address & !1, format!("{:#}", rustc_demangle::demangle(name)));
+                    names.push((name.clone(), start));
                     functions.insert(start, Function { name, end: start.saturating_add(symbol.size() as u32) });
                 }
                 _ => (),
@@ -172,7 +175,7 @@ impl<'a> Code<'a> {
                 function.end = next;
             }
         }
-        Ok(Self { sections, functions, marks, decode, known: HashMap::new() })
+        Ok(Self { sections, functions, names, marks, decode, known: HashMap::new() })
     }
 
     /// `N` bytes of code at `address`.

@@ -139,6 +139,17 @@ impl Cross {
         Self::new(compiler, &core, triple)
     }
 
+    /// As [`Toolchain::find`]: with the linker.
+    pub(crate) fn with_linker(triple: &str) -> Result<(Self, PathBuf), BenchError> {
+        let compilers = compilers();
+        let (compiler, core) = choose(&compilers, triple)?;
+        let linker = linker(&compilers).ok_or_else(|| BenchError::NoLinker {
+            looked: linker_candidates(&compilers).join(", "),
+            apt: "apt install lld".to_owned(),
+        })?;
+        Ok((Self::new(compiler, &core, triple)?, linker))
+    }
+
     fn new(compiler: Compiler, core: &Core, triple: &str) -> Result<Self, BenchError> {
         let sysroot = match core {
             Core::Installed(_) => None,
@@ -166,13 +177,7 @@ impl Toolchain {
     /// # Errors
     /// Where something is not installed, with the lines that install it; or the core library cannot be built.
     pub fn find(triple: &str) -> Result<Self, BenchError> {
-        let compilers = compilers();
-        let (compiler, core) = choose(&compilers, triple)?;
-        let linker = linker(&compilers).ok_or_else(|| BenchError::NoLinker {
-            looked: linker_candidates(&compilers).join(", "),
-            apt: "apt install lld".to_owned(),
-        })?;
-        let Cross { compiler, sysroot } = Cross::new(compiler, &core, triple)?;
+        let (Cross { compiler, sysroot }, linker) = Cross::with_linker(triple)?;
         let Compiler { rustc, cargo, version } = compiler;
         Ok(Self { rustc, cargo, sysroot, linker, version })
     }

@@ -56,8 +56,8 @@ pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(F
         entries.iter().map(|Entry { name, program, .. }| rust::Named { name, program, isa: isa.type_name() }).collect();
     let networks = rust::emit(&named).map_err(|error| not_emitted(&error))?;
     let hashes: Vec<String> = entries.iter().map(|entry| entry.file.named().sha256).collect();
-    let described: Vec<c::Network<'_>> = (entries.iter().zip(&hashes))
-        .map(|(Entry { name, program, .. }, sha256)| c::Network { name, program, sha256 })
+    let mut described: Vec<c::Network<'_>> = (entries.iter().zip(&hashes))
+        .map(|(Entry { name, program, .. }, sha256)| c::Network { name, program, sha256, stack_bytes: None })
         .collect();
     let public: Vec<String> = described.iter().flat_map(c::Network::functions).collect();
     let sources = LibrarySources { networks: &networks, interface: &c::interface(&described), public: &public };
@@ -72,6 +72,9 @@ pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(F
     let progress = Progress::start(format!("compiling the library for {}", platform.name()));
     let built = emulating(|| library(platform, sources, opt_level)).map_err(not_built)?;
     drop(progress);
+    for network in &mut described {
+        network.stack_bytes = built.stack_bytes_of(&network.functions());
+    }
     let file = c::library_file(&order.package);
     let body = LibraryBody {
         file: file.display().to_string(),

@@ -6,7 +6,9 @@
 mod archive;
 mod link;
 mod object;
+mod stack;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +61,19 @@ pub struct Library {
     pub code_bytes: u64,
     /// Weights, biases, multipliers, tables and parameters.
     pub constants_bytes: u64,
+    /// The most bytes of stack that each public function takes, read off the machine code; without those that have no
+    /// bound, and empty for this machine.
+    pub stack_bytes: BTreeMap<String, u32>,
+}
+
+impl Library {
+    /// The most bytes of stack that one of `functions` takes; none where one of them has no bound.
+    pub fn stack_bytes_of(&self, functions: &[String]) -> Option<u32> {
+        functions
+            .iter()
+            .map(|name| self.stack_bytes.get(name).copied())
+            .try_fold(0, |most, bytes| Some(most.max(bytes?)))
+    }
 }
 
 /// What a library may leave to the C library that it is linked with.
@@ -75,23 +90,32 @@ const OBJECT: &str = "networks.o";
 /// # Errors
 /// Where something is not installed, the sources do not build, or the library would hold code that panics.
 pub fn library(platform: Platform, sources: LibrarySources<'_>, opt_level: OptLevel) -> Result<Library, BenchError> {
-    let (triple, cpu) = match platform {
-        Platform::Target(target) => (target.triple.to_owned(), Some(target.cpu)),
-        Platform::Host => (toolchain::host().ok_or_else(toolchain::no_compiler)?, None),
+    let (cross, linker, order) = match platform {
+        Platform::Target(target) => {
+            let (cross, linker) = Cross::with_linker(target.triple)?;
+            (cross, Some(linker), (target.triple.to_owned(), Some(target.cpu)))
+        }
+        Platform::Host => {
+            let host = toolchain::host().ok_or_else(toolchain::no_compiler)?;
+            (Cross::find(&host)?, None, (host, None))
+        }
     };
-    let cross = Cross::find(&triple)?;
+    let (triple, cpu) = order;
     let compiled = compile(&Order { platform, triple: &triple, cpu, cross: &cross, opt_level }, sources)?;
     let bytes = fs::read(&compiled).map_err(file("read", &compiled))?;
-    let finished = || -> Result<Library, String> {
-        let object = link::link(&object::read_archive(&bytes)?, sources.public, &LEFT_TO_C)?;
-        let constants_bytes = object.data_bytes(|name| image::demangled(name).starts_with("model::"));
-        Ok(Library {
-            archive: archive::write(OBJECT, &object::write(&object)?, sources.public),
-            code_bytes: object.stored_bytes().saturating_sub(constants_bytes),
-            constants_bytes,
-        })
-    };
-    finished().map_err(|reason| BenchError::Library { platform: platform.name().to_owned(), reason })
+    let object = object::read_archive(&bytes).and_then(|objects| link::link(&objects, sources.public, &LEFT_TO_C));
+    let file = object.and_then(|object| Ok((object::write(&object)?, object)));
+    let (file, object) = file.map_err(|reason| BenchError::Library { platform: platform.name().to_owned(), reason })?;
+    let constants_bytes = object.data_bytes(|name| image::demangled(name).starts_with("model::"));
+    Ok(Library {
+        archive: archive::write(OBJECT, &file, sources.public),
+        code_bytes: object.stored_bytes().saturating_sub(constants_bytes),
+        constants_bytes,
+        stack_bytes: match linker {
+            Some(linker) => stack::stacks(&linker, &compiled, sources.public)?,
+            None => BTreeMap::new(),
+        },
+    })
 }
 
 /// How a library is compiled.

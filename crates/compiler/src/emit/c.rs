@@ -28,6 +28,8 @@ pub struct Network<'a> {
     pub program: &'a Program,
     /// SHA-256 of the model's file, in hexadecimal.
     pub sha256: &'a str,
+    /// The most bytes of stack that its functions take, where that is known.
+    pub stack_bytes: Option<u32>,
 }
 
 impl Network<'_> {

@@ -7,7 +7,7 @@ use conformance::{FIGURES, case, compile, corpus};
 use rasbora_bench::{OptLevel, Platform};
 use rasbora_compiler::target::{Target, find};
 
-use crate::library::{Model, Turn, build, differences, sources, succeed, write_input, write_table};
+use crate::library::{Model, Results, Turn, build, results, sources, succeed, write_input, write_table};
 
 macro_rules! boards {
     ($($test:ident: $target:literal, $memories:literal,)*) => {$(
@@ -31,6 +31,9 @@ boards! {
 /// Models that run all their calls; the others run one, for time's sake (`RASBORA_TEST_ALL` runs all).
 const SMALL: [&str; 4] = ["kws", "ad", "sww", "micro_speech"];
 
+/// By what factor the bound of the stack may be above what an inference took.
+const LOOSENESS: f64 = 1.5;
+
 /// At most so many calls of a model run by default.
 const CALLS: usize = 3;
 
@@ -47,13 +50,21 @@ fn board(target: &str, memories: &str) {
         .collect();
     let all: Vec<&Model> = loaded.iter().collect();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    build(folder.path(), "models", &all, Platform::Target(target), OptLevel::Speed);
+    let library = build(folder.path(), "models", &all, Platform::Target(target), OptLevel::Speed);
     write_table(folder.path(), &all);
     let turns = turns(&all);
     write_input(folder.path(), &all, &turns);
     run(target, &firmware(target, memories, folder.path()), folder.path());
-    let failed = differences(folder.path(), &all, &turns);
+    let Results { mut failed, stacks } = results(folder.path(), &all, &turns);
     println!("{}: {} models, {} calls, {} failed", target.name, all.len(), turns.len(), failed.len());
+    for (model, counted) in all.iter().zip(stacks) {
+        let functions = ["run", "step"].map(|verb| format!("{}_{verb}", model.name));
+        let bound = library.stack_bytes_of(&functions).expect("a bound of the stack");
+        println!("{} {}: stack {counted} of at most {bound}", target.name, model.name);
+        if counted > bound || f64::from(bound) > LOOSENESS * f64::from(counted) {
+            failed.push(format!("{}: the stack took {counted} bytes, but can take {bound} at most", model.name));
+        }
+    }
     assert!(failed.is_empty(), "on {}:\n{}", target.name, failed.join("\n"));
 }
 

@@ -7,7 +7,7 @@ use conformance::{FIGURES, case, compile, corpus, models};
 use rasbora_bench::{OptLevel, Platform};
 use rasbora_compiler::target::InstructionSet;
 
-use crate::library::{Model, Turn, build, differences, sources, succeed, write_input, write_table};
+use crate::library::{Model, Turn, build, results, sources, succeed, write_input, write_table};
 
 /// Links `libraries` (folder and package) with the runner and runs it in `folder`.
 fn run(folder: &Path, libraries: &[(&Path, &str)]) {
@@ -47,7 +47,7 @@ fn every_supported_model_gives_the_golden_bytes() {
         .collect();
     write_input(folder.path(), &all, &turns);
     run(folder.path(), &[(folder.path(), "models")]);
-    let failed = differences(folder.path(), &all, &turns);
+    let failed = results(folder.path(), &all, &turns).failed;
     println!("{} models, {} calls, {} failed", all.len(), turns.len(), failed.len());
     let named: Vec<String> = all.iter().map(|model| format!("{} is {}", model.name, model.case.name)).collect();
     assert!(failed.is_empty(), "failed:\n{}\n{}", failed.join("\n"), named.join("\n"));
@@ -72,5 +72,5 @@ fn libraries_made_apart_link_together() {
         .collect();
     write_input(folder.path(), &both, &turns);
     run(folder.path(), &[(&places[0], &both[0].name), (&places[1], &both[1].name)]);
-    assert_eq!(differences(folder.path(), &both, &turns), [""; 0]);
+    assert_eq!(results(folder.path(), &both, &turns).failed, [""; 0]);
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use conformance::{Call, Case, compare};
-use rasbora_bench::{LibrarySources, OptLevel, Platform, library};
+use rasbora_bench::{Library, LibrarySources, OptLevel, Platform, library};
 use rasbora_compiler::emit::{c, rust};
 use rasbora_compiler::program::Program;
 use rasbora_compiler::target::InstructionSet;
@@ -15,6 +15,14 @@ pub struct Model {
     pub name: String,
     pub case: Case,
     pub program: Program,
+}
+
+/// What the runner left.
+pub struct Results {
+    /// What differs from the golden outputs.
+    pub failed: Vec<String>,
+    /// The deepest stack of each model.
+    pub stacks: Vec<u32>,
 }
 
 /// One call of a model: its index, the call's, whether to initialise first, and the budget of a step (0: no steps).
@@ -32,7 +40,7 @@ pub fn sources() -> PathBuf {
 }
 
 /// Writes the library of `models` with its headers into `folder`, as the output folder of `rasbora compile` has it.
-pub fn build(folder: &Path, package: &str, models: &[&Model], platform: Platform, opt_level: OptLevel) {
+pub fn build(folder: &Path, package: &str, models: &[&Model], platform: Platform, opt_level: OptLevel) -> Library {
     let isa = match platform {
         Platform::Target(target) => target.isa,
         Platform::Host => InstructionSet::Portable,
@@ -41,19 +49,23 @@ pub fn build(folder: &Path, package: &str, models: &[&Model], platform: Platform
         .map(|model| rust::Named { name: &model.name, program: &model.program, isa: isa.type_name() })
         .collect();
     let networks = rust::emit(&named).expect("names of modules");
-    let described: Vec<c::Network<'_>> = (models.iter())
-        .map(|model| c::Network { name: &model.name, program: &model.program, sha256: "0123456789abcdef" })
+    let mut described: Vec<c::Network<'_>> = (models.iter())
+        .map(|Model { name, program, .. }| c::Network { name, program, sha256: "0123456789abcdef", stack_bytes: None })
         .collect();
     let public: Vec<String> = described.iter().flat_map(c::Network::functions).collect();
     let sources = LibrarySources { networks: &networks, interface: &c::interface(&described), public: &public };
     let built = library(platform, sources, opt_level).unwrap_or_else(|error| panic!("{error}"));
+    for network in &mut described {
+        network.stack_bytes = built.stack_bytes_of(&network.functions());
+    }
     let mut files = c::files(package, &described, platform.name());
-    files.push((c::library_file(package), built.archive));
+    files.push((c::library_file(package), built.archive.clone()));
     for (path, content) in files {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         std::fs::write(path, content).expect("a file");
     }
+    built
 }
 
 /// `networks.h` for `run.c`: the table of the models' functions, and the size of the arena that they share.
@@ -121,11 +133,11 @@ fn call<'a>(models: &[&'a Model], turn: &Turn) -> &'a Call {
     &models[turn.model].case.calls[turn.call]
 }
 
-/// Holds the file `output` to the golden outputs; returns what differs.
-pub fn differences(folder: &Path, models: &[&Model], turns: &[Turn]) -> Vec<String> {
+/// Holds the file `output` to the golden outputs.
+pub fn results(folder: &Path, models: &[&Model], turns: &[Turn]) -> Results {
     let output = std::fs::read(folder.join("output")).expect("a file of outputs");
     let mut rest = output.as_slice();
-    let mut failed = Vec::new();
+    let mut results = Results { failed: Vec::new(), stacks: vec![0; models.len()] };
     for turn in turns {
         let model = models[turn.model];
         let mut found = Vec::new();
@@ -135,11 +147,14 @@ pub fn differences(folder: &Path, models: &[&Model], turns: &[Turn]) -> Vec<Stri
             rest = after;
         }
         if let Err(reason) = compare(&model.program.outputs, &call(models, turn).outputs, &found) {
-            failed.push(format!("{} call {} (budget {}): {reason}", model.name, turn.call, turn.budget));
+            results.failed.push(format!("{} call {} (budget {}): {reason}", model.name, turn.call, turn.budget));
         }
+        let (stack, after) = rest.split_first_chunk().expect("the stack of the call");
+        results.stacks[turn.model] = results.stacks[turn.model].max(u32::from_le_bytes(*stack));
+        rest = after;
     }
     assert!(rest.is_empty(), "{} bytes of output are too many", rest.len());
-    failed
+    results
 }
 
 /// Runs a compiler, or anything that must succeed.

@@ -26,6 +26,10 @@ fn write_header(w: &mut String, network: &Network<'_>, name: &str, upper: &str, 
     )?;
     writeln!(w, "#define {upper}_ARENA_BYTES {}", network.arena_bytes())?;
     writeln!(w, "#define {upper}_ARENA_ALIGN {ARENA_ALIGN}\n")?;
+    if let Some(bytes) = network.stack_bytes {
+        w.push_str(STACK);
+        writeln!(w, "#define {upper}_STACK_BYTES {bytes}\n")?;
+    }
     writeln!(
         w,
         "/* SHA-256 of the model's file: {name}_model_hash() returns it where library and header belong together. */"
@@ -66,6 +70,11 @@ const HEAD: &str = "
 extern \"C\" {
 #endif
 
+";
+
+const STACK: &str = "\
+/* Most bytes of stack that a function of the network takes below its caller: the deepest way through the machine code,
+   memcpy, memmove and memset taken for Rust's own. Interrupts come on top. */
 ";
 
 const DTYPES: &str = "\
