@@ -24,6 +24,9 @@ type Place = (usize, usize);
 
 /// One object with all that `public` reaches in `objects`; symbols named in `left` are undefined in it.
 pub(super) fn link(objects: &[Object], public: &[String], left: &[&str]) -> Result<Object, String> {
+    if objects.is_empty() {
+        return Err("it was not compiled to ELF; name a target, or compile for this machine on Linux".into());
+    }
     let names = Names::new(objects, left);
     let mut roots = Vec::new();
     for name in public {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use conformance::{Case, compile};
-use rasbora_bench::{OptLevel, Platform};
+use rasbora_bench::{LibrarySources, OptLevel, Platform, library};
+use rasbora_compiler::emit::{c, rust};
 use rasbora_compiler::target::InstructionSet;
 
 use crate::library::{Model, build, sources, succeed};
@@ -68,6 +69,37 @@ fn misuse_is_a_code_and_helpers_quantise_as_rust_does() {
     for (expected, found) in floats.zip(&found[reals.len()..]) {
         assert_eq!(found.parse::<f32>().ok(), Some(expected));
     }
+}
+
+#[test]
+fn only_the_public_functions_are_visible() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (model, place) = built(folder.path());
+    let library = place.join("lib/libdigits.a");
+    let names = |option: &str| -> Vec<String> {
+        let text = succeed(Command::new("nm").args(["-P", "-g", option]).arg(&library));
+        let words = text.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned()));
+        words.filter(|word| !word.contains('[')).collect()
+    };
+    let network = c::Network { name: "digits", program: &model.program, sha256: "", stack_bytes: None };
+    let mut public = network.functions();
+    public.sort();
+    assert_eq!(names("--defined-only"), public);
+    let needed = names("--undefined-only");
+    assert!(needed.iter().all(|name| ["memcpy", "memmove", "memset"].contains(&name.as_str())), "{needed:?}");
+}
+
+#[test]
+fn code_that_panics_is_refused() {
+    let Model { name, program, .. } = digits();
+    let networks = rust::emit(&[rust::Named { name: &name, program: &program, isa: "Portable" }]).expect("a name");
+    let described = c::Network { name: &name, program: &program, sha256: "", stack_bytes: None };
+    let interface = c::interface(&[described])
+        + "#[unsafe(no_mangle)]\nextern \"C\" fn digits_third(index: usize) -> u8 {\n    [1, 2, 3][index]\n}\n";
+    let public = ["digits_third".to_owned()];
+    let sources = LibrarySources { networks: &networks, interface: &interface, public: &public };
+    let error = library(Platform::Host, sources, OptLevel::Size).expect_err("it panics").to_string();
+    assert!(error.contains("code that panics"), "{error}");
 }
 
 /// What CMake builds in `folder` with `library` in its search path, configured with `more`.

@@ -39,12 +39,17 @@ pub fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("c")
 }
 
+/// The kernels that `rasbora compile` takes.
+pub fn isa(platform: Platform, opt_level: OptLevel) -> InstructionSet {
+    match (platform, opt_level) {
+        (Platform::Target(target), OptLevel::Speed) => target.isa,
+        _ => InstructionSet::Portable,
+    }
+}
+
 /// Writes the library of `models` with its headers into `folder`, as the output folder of `rasbora compile` has it.
 pub fn build(folder: &Path, package: &str, models: &[&Model], platform: Platform, opt_level: OptLevel) -> Library {
-    let isa = match platform {
-        Platform::Target(target) => target.isa,
-        Platform::Host => InstructionSet::Portable,
-    };
+    let isa = isa(platform, opt_level);
     let named: Vec<rust::Named<'_>> = (models.iter())
         .map(|model| rust::Named { name: &model.name, program: &model.program, isa: isa.type_name() })
         .collect();
