@@ -44,7 +44,7 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>> {
 
 /// Builds the command line and returns its path. The development build is as exact and compiles in half the time.
 pub fn rasbora() -> Result<PathBuf> {
-    run(&mut cargo(&["build", "--quiet", "--package", "rasbora"]))?;
+    run(&mut cargo(&["build", "--package", "rasbora"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     Ok(target.join("debug").join(format!("rasbora{}", std::env::consts::EXE_SUFFIX)))
 }
