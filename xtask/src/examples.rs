@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use rasbora_bench::Toolchain;
 
 use crate::packages;
-use crate::workspace::{output, rasbora, root};
+use crate::workspace::{Toolchain, output, rasbora, root};
 
 /// An example: its folder, its argument, and the architecture for which cargo builds it, where it is in Rust.
 struct Example {
@@ -57,14 +56,14 @@ fn run(example: &Example, rasbora: &Path) -> Result<String> {
     command.arg("run.sh").current_dir(&folder).env("RASBORA", rasbora).env("OUT", &out);
     command.args(Some(example.argument).filter(|argument| !argument.is_empty()));
     if let Some(triple) = example.triple {
-        choose_toolchain(&mut command, triple)?;
+        choose_toolchain(&mut command, rasbora, triple)?;
     }
     String::from_utf8(output(&mut command)?).context("an example printed something that is no text")
 }
 
 /// Has cargo build for `triple` by the toolchain that `rasbora` itself would find.
-fn choose_toolchain(command: &mut Command, triple: &str) -> Result<()> {
-    let toolchain = Toolchain::find(triple)?;
+fn choose_toolchain(command: &mut Command, rasbora: &Path, triple: &str) -> Result<()> {
+    let toolchain = Toolchain::find(rasbora, triple)?;
     let prefix = format!("CARGO_TARGET_{}", triple.to_ascii_uppercase().replace(['-', '.'], "_"));
     command.env("CARGO", &toolchain.cargo).env("RUSTC", &toolchain.rustc);
     command.env(format!("{prefix}_LINKER"), &toolchain.linker);

@@ -3,10 +3,9 @@
 use std::process::Command;
 
 use anyhow::Result;
-use rasbora_bench::Toolchain;
 
 use crate::packages;
-use crate::workspace::{root, run};
+use crate::workspace::{Toolchain, rasbora, root, run};
 
 const TRIPLES: [&str; 5] = [
     "thumbv6m-none-eabi",
@@ -19,8 +18,9 @@ const TRIPLES: [&str; 5] = [
 /// Builds `rasbora-device` for each triple.
 pub fn no_std() -> Result<()> {
     packages::for_boards()?;
+    let rasbora = rasbora()?;
     for triple in TRIPLES {
-        let toolchain = Toolchain::find(triple)?;
+        let toolchain = Toolchain::find(&rasbora, triple)?;
         println!("building rasbora-device for {triple}");
         let mut cargo = Command::new(&toolchain.cargo);
         cargo.args(["build", "--quiet", "--release", "--locked", "--package", "rasbora-device", "--target", triple]);

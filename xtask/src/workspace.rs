@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 /// The root of the workspace.
 pub fn root() -> PathBuf {
@@ -47,6 +48,27 @@ pub fn rasbora() -> Result<PathBuf> {
     run(&mut cargo(&["build", "--package", "rasbora"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     Ok(target.join("debug").join(format!("rasbora{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// What compiles for an architecture, as `rasbora` finds it. The tasks ask the command line, since a dependency on its
+/// crates would have them compiled twice, with other features.
+#[derive(Deserialize)]
+pub struct Toolchain {
+    /// The cargo to call.
+    pub cargo: PathBuf,
+    /// The compiler to name to it.
+    pub rustc: PathBuf,
+    /// The core library, where the compiler does not bring one.
+    pub sysroot: Option<PathBuf>,
+    /// The linker.
+    pub linker: PathBuf,
+}
+
+impl Toolchain {
+    /// What compiles for `triple`.
+    pub fn find(rasbora: &Path, triple: &str) -> Result<Self> {
+        Ok(serde_json::from_value(rasbora_json(rasbora, &["toolchain", triple])?)?)
+    }
 }
 
 /// Runs the command line with `--json` and returns its object.

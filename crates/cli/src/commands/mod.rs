@@ -8,6 +8,7 @@ pub mod graph;
 pub mod profile;
 pub mod run;
 pub mod targets;
+pub mod toolchain;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,9 @@ pub enum Command {
     Targets(targets::Targets),
     /// Tell what is installed, what is missing and how to get it
     Doctor(doctor::Doctor),
+    /// Tell what compiles Rust for an architecture, for scripts
+    #[command(hide = true)]
+    Toolchain(toolchain::Find),
 }
 
 impl Command {
@@ -58,6 +62,7 @@ impl Command {
             Self::Graph(_) => graph::NAME,
             Self::Targets(_) => targets::NAME,
             Self::Doctor(_) => doctor::NAME,
+            Self::Toolchain(_) => toolchain::NAME,
         }
     }
 
@@ -75,6 +80,7 @@ impl Command {
             Self::Graph(command) => command.run(),
             Self::Targets(_) => Ok(targets::answer()),
             Self::Doctor(_) => Ok(doctor::answer()),
+            Self::Toolchain(command) => command.run(),
         }
     }
 }
