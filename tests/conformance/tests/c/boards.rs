@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use conformance::{FIGURES, case, compile, corpus};
+use conformance::{FIGURES, case, compile, corpus, models};
 use rasbora_bench::{OptLevel, Platform};
 use rasbora_compiler::target::{Target, find};
 
@@ -68,12 +68,61 @@ fn board(target: &str, memories: &str) {
     assert!(failed.is_empty(), "on {}:\n{}", target.name, failed.join("\n"));
 }
 
+/// Multiply-accumulates above which a model runs on the host alone, and above which it runs with `RASBORA_TEST_ALL`.
+const MOST_MACS: [u64; 2] = [100_000_000, 3_000_000];
+
+/// Bytes of constants in one image; the board has 16 MB for them.
+const MOST_CONSTANTS: usize = 12_000_000;
+
+#[test]
+fn every_model_on_one_board() {
+    let Some(corpus) = corpus() else { return };
+    let target = find("cortex-m4").expect("a target of the table");
+    let most_macs = MOST_MACS[usize::from(!everything())];
+    let mut loaded = Vec::new();
+    for path in models(&corpus) {
+        let file = std::fs::read(corpus.join("tflite").join(format!("{path}.tflite"))).expect("a readable model");
+        let Ok(program) = compile(&file, target.isa) else { continue };
+        if program.steps.iter().map(|step| step.model_macs).sum::<u64>() <= most_macs {
+            loaded.push(Model { name: format!("m{}", loaded.len()), case: case(&corpus, &path), program });
+        }
+    }
+    let mut images: Vec<Vec<&Model>> = vec![Vec::new()];
+    let mut constants = 0;
+    for model in &loaded {
+        constants += model.program.constants.len();
+        if constants > MOST_CONSTANTS {
+            images.push(Vec::new());
+            constants = model.program.constants.len();
+        }
+        images.last_mut().expect("one image at least").push(model);
+    }
+    let mut failed = Vec::new();
+    for all in &images {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        build(folder.path(), "models", all, Platform::Target(target), OptLevel::Speed);
+        write_table(folder.path(), all);
+        let calls = |model: usize| if everything() { all[model].case.calls.len() } else { 1 };
+        let turns: Vec<Turn> = (0..all.len())
+            .flat_map(|model| (0..calls(model)).map(move |call| Turn { model, call, initialise: call == 0, budget: 0 }))
+            .collect();
+        write_input(folder.path(), all, &turns);
+        run(target, &firmware(target, "mps2-psram.ld", folder.path()), folder.path());
+        failed.extend(results(folder.path(), all, &turns).failed);
+    }
+    println!("{} models in {} images, {} failed", loaded.len(), images.len(), failed.len());
+    assert!(failed.is_empty(), "failed:\n{}", failed.join("\n"));
+}
+
+fn everything() -> bool {
+    std::env::var_os("RASBORA_TEST_ALL").is_some()
+}
+
 /// The models by turns, so that each finds in the arena what another left there; every other call in steps.
 fn turns(models: &[&Model]) -> Vec<Turn> {
     const BUDGET: u32 = 100_000;
-    let everything = std::env::var_os("RASBORA_TEST_ALL").is_some();
     let calls = |model: &Model| match model.case.calls.len() {
-        all if everything => all,
+        all if everything() => all,
         all if SMALL.contains(&model.name.as_str()) => all.min(CALLS),
         all => all.min(1),
     };
