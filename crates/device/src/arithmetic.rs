@@ -144,9 +144,9 @@ pub const fn tanh_q4(a: i32) -> i32 {
 }
 
 const fn rounding_half_sum(a: i32, b: i32) -> i32 {
+    // `(sum ± 1) / 2`, towards zero; a division would call a function where code is made for size.
     let sum = a as i64 + b as i64;
-    let sign = if sum >= 0 { 1 } else { -1 };
-    ((sum + sign) / 2) as i32
+    ((sum + (sum >= 0) as i64) >> 1) as i32
 }
 
 /// `SaturatingRoundingMultiplyByPOT` for a positive exponent: `x · 2^n`, saturated.
