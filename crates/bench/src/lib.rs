@@ -62,7 +62,7 @@ pub enum OptLevel {
     /// Speed: `opt-level = 3`.
     #[default]
     Speed,
-    /// Size: `opt-level = "z"`.
+    /// Size: `opt-level = "s"`.
     Size,
 }
 
@@ -70,7 +70,7 @@ impl OptLevel {
     pub(crate) fn argument(self) -> &'static str {
         match self {
             Self::Speed => "3",
-            Self::Size => "\"z\"",
+            Self::Size => "\"s\"",
         }
     }
 }

@@ -17,7 +17,7 @@ pub enum Optimise {
     /// Fewest cycles
     #[default]
     Speed,
-    /// Fewest bytes of code, by the portable kernels
+    /// Fewest bytes of code: the portable kernels, several times as slow
     Size,
 }
 

@@ -7,7 +7,7 @@ use conformance::{FIGURES, case, compile, corpus, models};
 use rasbora_bench::{OptLevel, Platform};
 use rasbora_compiler::target::{Target, find};
 
-use crate::library::{Model, Results, Turn, build, results, sources, succeed, write_input, write_table};
+use crate::library::{Model, Results, Turn, boards, build, results, sources, succeed, write_input, write_table};
 
 macro_rules! boards {
     ($($test:ident: $target:literal, $memories:literal,)*) => {$(
@@ -136,7 +136,7 @@ fn turns(models: &[&Model]) -> Vec<Turn> {
 
 /// Compiles the runner and links it with the library in `folder`.
 fn firmware(target: &Target, memories: &str, folder: &Path) -> PathBuf {
-    let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/boards");
+    let boards = boards();
     let riscv = target.triple.starts_with("riscv");
     let elf = folder.join("firmware.elf");
     let mut gcc = Command::new(if riscv { "riscv64-unknown-elf-gcc" } else { "arm-none-eabi-gcc" });

@@ -39,6 +39,11 @@ pub fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("c")
 }
 
+/// The folder of start-up code and memory maps of the boards.
+pub fn boards() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/boards")
+}
+
 /// The kernels that `rasbora compile` takes.
 pub fn isa(platform: Platform, opt_level: OptLevel) -> InstructionSet {
     match (platform, opt_level) {
