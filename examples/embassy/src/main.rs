@@ -55,7 +55,10 @@ async fn main(spawner: Spawner) {
         hprint!("{}", infer(&mut digits, reading).await);
     }
     let turns = TURNS_BETWEEN_STEPS.load(Relaxed) as usize;
-    hprintln!("\nthe sensor ran between the steps of an inference: {}", if turns > SAMPLES.len() { "yes" } else { "no" });
+    hprintln!(
+        "\nthe sensor ran between the steps of an inference: {}",
+        if turns > SAMPLES.len() { "yes" } else { "no" }
+    );
     debug::exit(debug::EXIT_SUCCESS);
 }
 

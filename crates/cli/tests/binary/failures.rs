@@ -227,6 +227,13 @@ fn a_c_library_that_cannot_be_made_leaves_nothing() {
     let small = rasbora(&[&compile[..], &["--target", "cortex-m4", "--ram", "1K"]].concat());
     assert_eq!(small.failed(), (Some(1), "over_budget".into()));
 
+    let mut bare = command(&[&compile[..], &["--target", "cortex-m4"]].concat());
+    bare.env("PATH", "/nonexistent").env("HOME", "/nonexistent").env("RASBORA_CACHE", folder.path().join("cache"));
+    bare.env_remove("CARGO_HOME").env_remove("RUSTUP_HOME").env_remove("CARGO").env_remove("RUSTC");
+    let ran = finished(bare);
+    assert_eq!(ran.failed(), (Some(3), "not_installed".into()));
+    assert!(ran.err.contains("install") && ran.err.contains("rasbora doctor"), "{}", ran.err);
+
     let mut no_cache = command(&[&compile[..], &["--target", "host"]].concat());
     no_cache.env("RASBORA_CACHE", "/dev/null/cache");
     let ran = finished(no_cache);
