@@ -17,8 +17,10 @@ pub enum Optimise {
     /// Fewest cycles
     #[default]
     Speed,
-    /// Fewest bytes of code: the portable kernels, several times as slow
+    /// Fewer bytes of code at nearly the same speed
     Size,
+    /// Fewest bytes of code: the portable kernels, several times as slow
+    Smallest,
 }
 
 /// How a library is to be made.
@@ -67,7 +69,7 @@ pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(F
     };
     let opt_level = match order.optimise.unwrap_or_default() {
         Optimise::Speed => OptLevel::Speed,
-        Optimise::Size => OptLevel::Size,
+        Optimise::Size | Optimise::Smallest => OptLevel::Size,
     };
     let progress = Progress::start(format!("compiling the library for {}", platform.name()));
     let built = emulating(|| library(platform, sources, opt_level)).map_err(not_built)?;

@@ -46,7 +46,7 @@ pub struct Compile {
     /// The target whose kernels it runs and whose memories it must fit, or `host` for this machine
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// What a C library is optimised for; speed where nothing is said, size with portable kernels
+    /// What a C library is optimised for; speed where nothing is said
     #[arg(long, value_name = "WHAT")]
     optimise: Option<Optimise>,
     /// What a C library is called; the model's name, or `models` for several
@@ -123,7 +123,7 @@ impl Compile {
         self.check_options()?;
         self.check_folder()?;
         let isa = match self.optimise {
-            Some(Optimise::Size) => InstructionSet::Portable,
+            Some(Optimise::Smallest) => InstructionSet::Portable,
             _ => isa_of(target),
         };
         let entries = self.entries(isa)?;

@@ -45,7 +45,7 @@ fn board(target: &str, memories: &str) {
         .map(|(name, path)| {
             let case = case(&corpus, path);
             let program = compile(&case.model, target.isa).expect("a supported model");
-            Model { name: (*name).to_owned(), case, program }
+            Model { name: (*name).to_owned(), case, program, isa: target.isa }
         })
         .collect();
     let all: Vec<&Model> = loaded.iter().collect();
@@ -84,7 +84,12 @@ fn every_model_on_one_board() {
         let file = std::fs::read(corpus.join("tflite").join(format!("{path}.tflite"))).expect("a readable model");
         let Ok(program) = compile(&file, target.isa) else { continue };
         if program.steps.iter().map(|step| step.model_macs).sum::<u64>() <= most_macs {
-            loaded.push(Model { name: format!("m{}", loaded.len()), case: case(&corpus, &path), program });
+            loaded.push(Model {
+                name: format!("m{}", loaded.len()),
+                case: case(&corpus, &path),
+                program,
+                isa: target.isa,
+            });
         }
     }
     let mut images: Vec<Vec<&Model>> = vec![Vec::new()];

@@ -16,7 +16,12 @@ fn digits() -> Model {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/digits/digits.tflite");
     let model = std::fs::read(file).expect("the digits model");
     let program = compile(&model, InstructionSet::Portable).expect("a supported model");
-    Model { name: "digits".into(), case: Case { name: "digits".into(), model, calls: Vec::new() }, program }
+    Model {
+        name: "digits".into(),
+        case: Case { name: "digits".into(), model, calls: Vec::new() },
+        program,
+        isa: InstructionSet::Portable,
+    }
 }
 
 /// The library of the digits model for this machine.

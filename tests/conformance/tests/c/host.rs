@@ -25,7 +25,7 @@ fn run(folder: &Path, libraries: &[(&Path, &str)]) {
 fn model(corpus: &Path, name: &str, path: &str) -> Option<Model> {
     let file = std::fs::read(corpus.join("tflite").join(format!("{path}.tflite"))).expect("a readable model");
     let program = compile(&file, InstructionSet::Portable).ok()?;
-    Some(Model { name: name.to_owned(), case: case(corpus, path), program })
+    Some(Model { name: name.to_owned(), case: case(corpus, path), program, isa: InstructionSet::Portable })
 }
 
 #[test]

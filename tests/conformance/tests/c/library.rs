@@ -15,6 +15,8 @@ pub struct Model {
     pub name: String,
     pub case: Case,
     pub program: Program,
+    /// The kernels that the program was lowered to.
+    pub isa: InstructionSet,
 }
 
 /// What the runner left.
@@ -44,19 +46,10 @@ pub fn boards() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/boards")
 }
 
-/// The kernels that `rasbora compile` takes.
-pub fn isa(platform: Platform, opt_level: OptLevel) -> InstructionSet {
-    match (platform, opt_level) {
-        (Platform::Target(target), OptLevel::Speed) => target.isa,
-        _ => InstructionSet::Portable,
-    }
-}
-
 /// Writes the library of `models` with its headers into `folder`, as the output folder of `rasbora compile` has it.
 pub fn build(folder: &Path, package: &str, models: &[&Model], platform: Platform, opt_level: OptLevel) -> Library {
-    let isa = isa(platform, opt_level);
     let named: Vec<rust::Named<'_>> = (models.iter())
-        .map(|model| rust::Named { name: &model.name, program: &model.program, isa: isa.type_name() })
+        .map(|model| rust::Named { name: &model.name, program: &model.program, isa: model.isa.type_name() })
         .collect();
     let networks = rust::emit(&named).expect("names of modules");
     let mut described: Vec<c::Network<'_>> = (models.iter())
