@@ -102,7 +102,8 @@ typedef struct {
     size_t arena_bytes; /* size, NAME_ARENA_BYTES or more */
 } name_memory;
 
-/* Takes the arena and sets the network's state to its initial values. Returns NAME_DONE, or what is wrong. */
+/* Takes the arena, which stays lent until name_init is called again, and sets the network's state to its initial values.
+   Returns NAME_DONE, or what is wrong; after an error no function works before name_init succeeds. */
 int name_init(const name_memory *memory);
 
 /* Where input `index` lies, row-major, to be filled before name_run; NULL where there is no such input, or before
