@@ -1,8 +1,11 @@
 //! Models as a C library: emitted, compiled by the Rust toolchain that is found, and packed up with their headers.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 use rasbora_bench::{BenchError, LibrarySources, OptLevel, Platform, library};
-use rasbora_compiler::emit::{Files, c, rust};
+use rasbora_compiler::emit::{Files, c, interpreter, rust};
 use rasbora_compiler::target::{InstructionSet, Target};
 use serde::Serialize;
 
@@ -63,10 +66,23 @@ pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(F
         .collect();
     let public: Vec<String> = described.iter().flat_map(c::Network::functions).collect();
     let sources = LibrarySources { networks: &networks, interface: &c::interface(&described), public: &public };
-    let (platform, words) = match order.target {
+    let (library, body) = compiled(sources, order)?;
+    let mut files = c::files(&order.package, &described, &platform(order.target).1);
+    files.push(library);
+    Ok((files, body))
+}
+
+/// What a library runs on, and the same in words.
+fn platform(target: Option<&'static Target>) -> (Platform, String) {
+    match target {
         Some(target) => (Platform::Target(target), format!("{} (gcc {})", target.name, target.gcc_options())),
         None => (Platform::Host, format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH)),
-    };
+    }
+}
+
+/// The library's file, and what it takes.
+fn compiled(sources: LibrarySources<'_>, order: &Order) -> Result<((PathBuf, Vec<u8>), LibraryBody), Failure> {
+    let platform = platform(order.target).0;
     let opt_level = match order.optimise.unwrap_or_default() {
         Optimise::Speed => OptLevel::Speed,
         Optimise::Size | Optimise::Smallest => OptLevel::Size,
@@ -83,9 +99,26 @@ pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(F
         code_bytes: built.code_bytes,
         constants_bytes: built.constants_bytes,
     };
-    let mut files = c::files(&order.package, &described, &words);
-    files.push((file, built.archive));
-    Ok((files, body))
+    Ok(((file, built.archive), body))
+}
+
+/// The files of the interpreter with these kernels, and what it takes.
+///
+/// # Errors
+/// Where a tool is missing or the library cannot be built.
+pub fn build_interpreter(
+    kernels: &BTreeSet<&'static str>,
+    isa: InstructionSet,
+    order: &Order,
+) -> Result<(Files, LibraryBody), Failure> {
+    let sources = LibrarySources {
+        networks: &interpreter::sources(),
+        interface: &interpreter::interface(kernels, isa),
+        public: &interpreter::FUNCTIONS.map(str::to_owned),
+    };
+    let (library, body) = compiled(sources, order)?;
+    let header = interpreter::header(kernels, &platform(order.target).1);
+    Ok((vec![("include/rasbora.h".into(), header.into_bytes()), library], body))
 }
 
 fn not_built(error: BenchError) -> Failure {

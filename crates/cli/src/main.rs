@@ -10,6 +10,7 @@ mod emulated;
 mod estimate;
 mod failure;
 mod files;
+mod folder;
 mod interrupt;
 mod model;
 mod output;

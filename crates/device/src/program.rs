@@ -187,6 +187,13 @@ impl<'a> Program<'a> {
         Ok(program)
     }
 
+    /// Bytes of arena that a program asks for, before anything else of it is checked; none where these bytes are no
+    /// program of this version.
+    pub fn arena_bytes_of(bytes: &[u8]) -> Option<usize> {
+        let header = Header::decode(bytes)?;
+        (header.magic == MAGIC && header.version == VERSION).then_some(header.arena_bytes as usize)
+    }
+
     fn check_io(&self) -> Result<(), Fault> {
         if self.header.state_bytes > self.header.arena_bytes {
             return Err(Fault::Truncated);

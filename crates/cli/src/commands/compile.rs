@@ -1,9 +1,7 @@
 //! `rasbora compile`: models become a Rust crate, a C library or packed programs, in a folder that is written whole or
 //! not at all.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -11,28 +9,22 @@ use rasbora_compiler::emit::Files;
 use rasbora_compiler::emit::rust::{self, EmitError, module_name};
 use rasbora_compiler::program::Program;
 use rasbora_compiler::target::InstructionSet;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{STATIC, Sources};
 use crate::budget::{self, Budget, Fit};
 use crate::c_library::{self, LibraryBody, Optimise};
 use crate::failure::Failure;
-use crate::files;
 use crate::model::{ModelFile, Named, isa_of};
-use crate::output::{Answer, SCHEMA};
+use crate::output::Answer;
 use crate::screen::{self, Align, BOLD, Cell, DIM, Table, bytes, styled};
+use crate::{files, folder};
 
 /// The command's name.
 pub const NAME: &str = "compile";
 
-/// The file by which an output folder is known as ours.
-const RECORD: &str = "rasbora.json";
-
 /// The target's name for this machine.
 const HOST: &str = "host";
-
-/// What `cargo build` leaves in an emitted crate: it stays when the crate is written anew.
-const KEPT: [&str; 2] = ["target", "Cargo.lock"];
 
 /// Arguments of `rasbora compile`.
 #[derive(Debug, clap::Args)]
@@ -105,23 +97,12 @@ struct ModelBody {
     constants_bytes: u64,
 }
 
-/// What an output folder says of itself.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    schema: u32,
-    made_by: String,
-    /// Name and SHA-256 of each model.
-    models: BTreeMap<String, String>,
-    /// Every file, this one apart.
-    files: Vec<String>,
-}
-
 impl Compile {
     /// Does it.
     pub fn run(&self) -> Result<Answer, Failure> {
         let target = self.target.as_deref().filter(|name| *name != HOST).map(budget::target).transpose()?;
         self.check_options()?;
-        self.check_folder()?;
+        folder::check(&self.output, self.force)?;
         let isa = match self.optimise {
             Some(Optimise::Smallest) => InstructionSet::Portable,
             _ => isa_of(target),
@@ -143,8 +124,8 @@ impl Compile {
         files.sort();
         let names: Vec<String> = files.iter().map(|(name, _)| name.display().to_string()).collect();
         let models: Vec<ModelBody> = entries.iter().map(ModelBody::from).collect();
-        files.push((RECORD.into(), record(&models, names.clone())?));
-        files::replace_folder(&self.output, &files, &KEPT)?;
+        let hashes = models.iter().map(|model| (model.name.clone(), model.file.sha256.clone())).collect();
+        folder::write(&self.output, files, hashes)?;
         let known = target.is_some() || self.budget.flash.is_some() || self.budget.ram.is_some();
         let mut sources: Sources =
             ["models.arena_bytes", "models.constants_bytes"].map(|figure| (figure, STATIC.to_owned())).into();
@@ -197,33 +178,6 @@ impl Compile {
             .help("use lower-case letters, digits and '_', and begin with a letter"))
     }
 
-    /// Whether the output folder may be replaced.
-    fn check_folder(&self) -> Result<(), Failure> {
-        let shown = self.output.display();
-        let Ok(metadata) = fs::metadata(&self.output) else { return Ok(()) };
-        if !metadata.is_dir() {
-            return Err(Failure::failed("unwritable", format!("'{shown}' is a file, but a folder is to be written")));
-        }
-        let place = fs::canonicalize(&self.output).map_err(|error| Failure::unwritable(&self.output, &error))?;
-        if std::env::current_dir().is_ok_and(|current| current.starts_with(&place)) {
-            return Err(Failure::usage(format!("'{shown}' holds the current folder, which cannot be replaced"))
-                .help("name a folder inside it: -o model"));
-        }
-        let found = entries_below(&place, &place).map_err(|error| Failure::unreadable(&self.output, &error))?;
-        let own: Vec<String> = match fs::read(place.join(RECORD)).map(|bytes| serde_json::from_slice::<Record>(&bytes))
-        {
-            Ok(Ok(record)) => record.files.into_iter().chain([RECORD.into()]).collect(),
-            _ => Vec::new(),
-        };
-        match found.iter().find(|name| !own.contains(name)) {
-            Some(foreign) if !self.force => {
-                Err(Failure::failed("not_empty", format!("'{shown}' holds '{foreign}', which rasbora did not write"))
-                    .help("name another folder, or add --force to have it replaced with all that is in it"))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn entries(&self, isa: InstructionSet) -> Result<Vec<Entry>, Failure> {
         let mut entries: Vec<Entry> = Vec::new();
         for argument in &self.models {
@@ -257,24 +211,6 @@ impl From<&Entry> for ModelBody {
     }
 }
 
-/// The files below a folder, but for what is kept.
-fn entries_below(folder: &Path, top: &Path) -> std::io::Result<Vec<String>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if folder == top && KEPT.iter().any(|kept| entry.file_name() == *kept) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            found.extend(entries_below(&path, top)?);
-        } else {
-            found.push(path.strip_prefix(top).unwrap_or(&path).display().to_string());
-        }
-    }
-    Ok(found)
-}
-
 fn emitted_rust(entries: &[Entry], isa: InstructionSet) -> Result<Files, Failure> {
     let named: Vec<rust::Named<'_>> =
         entries.iter().map(|Entry { name, program, .. }| rust::Named { name, program, isa: isa.type_name() }).collect();
@@ -298,19 +234,6 @@ fn over_budget(fit: &Fit) -> Result<(), Failure> {
     let reasons: String = fit.reasons.iter().map(|reason| format!("\n  {}: {reason}", fit.name)).collect();
     Err(Failure::no("over_budget", format!("nothing was written, for all models together do not fit:{reasons}"))
         .help("rasbora check tells how the figures of a model come about"))
-}
-
-fn record(models: &[ModelBody], files: Vec<String>) -> Result<Vec<u8>, Failure> {
-    let record = Record {
-        schema: SCHEMA,
-        made_by: format!("rasbora {}", env!("CARGO_PKG_VERSION")),
-        models: models.iter().map(|model| (model.name.clone(), model.file.sha256.clone())).collect(),
-        files,
-    };
-    let mut text =
-        serde_json::to_vec_pretty(&record).map_err(|error| Failure::failed("not_emitted", error.to_string()))?;
-    text.push(b'\n');
-    Ok(text)
 }
 
 fn text(body: &Body) -> String {

@@ -5,6 +5,7 @@ pub mod compile;
 pub mod diff;
 pub mod doctor;
 pub mod graph;
+pub mod interpreter;
 pub mod profile;
 pub mod run;
 pub mod targets;
@@ -35,6 +36,8 @@ pub enum Command {
     Run(run::Run),
     /// Turn models into a Rust crate or packed programs
     Compile(compile::Compile),
+    /// Build the interpreter of packed programs as a C library
+    Interpreter(interpreter::Interpreter),
     /// Count what one inference takes on an emulated board, layer by layer
     Profile(profile::Profile),
     /// Find the first layer whose values differ from the model's
@@ -57,6 +60,7 @@ impl Command {
             Self::Check(_) => check::NAME,
             Self::Run(_) => run::NAME,
             Self::Compile(_) => compile::NAME,
+            Self::Interpreter(_) => interpreter::NAME,
             Self::Profile(_) => profile::NAME,
             Self::Diff(_) => diff::NAME,
             Self::Graph(_) => graph::NAME,
@@ -75,6 +79,7 @@ impl Command {
             Self::Check(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Compile(command) => command.run(),
+            Self::Interpreter(command) => command.run(),
             Self::Profile(command) => command.run(),
             Self::Diff(command) => command.run(),
             Self::Graph(command) => command.run(),

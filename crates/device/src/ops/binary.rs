@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use super::axes::{AXES, for_each_run};
-use super::window::product;
+use super::window::{count, product};
 use super::{Effort, Kernel, Need, Overlap};
 use crate::arithmetic::{Requantise, multiply};
 use crate::isa::Isa;
@@ -97,7 +97,7 @@ impl Broadcast {
     }
 
     fn needs<T>(&self) -> [Need; 3] {
-        [Need::read::<T>(self.count(0)), Need::read::<T>(self.count(1)), Need::write::<T>(product(&self.dims))]
+        [Need::read::<T>(self.count(0)), Need::read::<T>(self.count(1)), Need::write::<T>(count(&self.dims))]
     }
 
     /// An input that is not repeated is read where the output is written.

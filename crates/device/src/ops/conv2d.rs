@@ -5,7 +5,7 @@
 
 use core::ops::Range;
 
-use super::window::product;
+use super::window::{count, product};
 use super::{Effort, Kernel, Need, Window};
 use crate::arithmetic::Requantise;
 use crate::isa::Isa;
@@ -53,7 +53,7 @@ fn channels_valid(inputs: u32, outputs: u32, groups: u32) -> bool {
         && outputs > 0
         && groups > 0
         && outputs.checked_rem(groups) == Some(0)
-        && product(&[inputs, groups]) <= 1 << 24
+        && count(&[inputs, groups]) <= 1 << 24
         && outputs <= 1 << 24
 }
 
@@ -166,8 +166,8 @@ impl Kernel for Conv2d {
     fn needs(&self) -> [Need; 5] {
         let w = &self.window;
         [
-            Need::read::<i8>(w.input_cells().saturating_mul(product(&[self.inputs, self.groups]))),
-            Need::constant::<i8>(product(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs])),
+            Need::read::<i8>(w.input_cells().saturating_mul(count(&[self.inputs, self.groups]))),
+            Need::constant::<i8>(count(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs])),
             Need::constant::<i32>(self.outputs.into()),
             Need::constant::<Multiplier>(self.multipliers.into()),
             Need::write::<i8>(w.output_cells().saturating_mul(self.outputs.into())),
@@ -246,8 +246,8 @@ impl Kernel for Conv2dF32 {
     fn needs(&self) -> [Need; 4] {
         let w = &self.window;
         [
-            Need::read::<f32>(w.input_cells().saturating_mul(product(&[self.inputs, self.groups]))),
-            Need::constant::<f32>(product(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs])),
+            Need::read::<f32>(w.input_cells().saturating_mul(count(&[self.inputs, self.groups]))),
+            Need::constant::<f32>(count(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs])),
             Need::constant::<f32>(self.outputs.into()),
             Need::write::<f32>(w.output_cells().saturating_mul(self.outputs.into())),
         ]

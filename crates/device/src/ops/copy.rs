@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::axes::for_each_run;
-use super::window::product;
+use super::window::{count, product};
 use super::{Effort, Kernel, Need, Role};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand, View, ViewMut};
@@ -65,7 +65,7 @@ impl Kernel for Copy {
         // No more steps than elements, so that no parameters keep the kernel busy for long.
         matches!(self.element_bytes, 1 | 2 | 4)
             && self.dims.iter().all(|&size| size > 0)
-            && product(&self.dims) <= u64::from(self.output.count)
+            && count(&self.dims) <= u64::from(self.output.count)
     }
 
     fn rows(&self) -> u32 {

@@ -9,7 +9,7 @@
 use core::ops::Range;
 
 use super::conv2d::per_channel;
-use super::window::product;
+use super::window::{count, product};
 use super::{Effort, Kernel, Need, Window};
 use crate::arithmetic::Requantise;
 use crate::isa::Isa;
@@ -107,7 +107,7 @@ impl Sizes<'_> {
     fn valid(&self) -> bool {
         let positive = self.window.output_cells() > 0 && self.inputs > 0 && self.depth > 0;
         let block = self.block == 1 || self.block == block_of(self.depth);
-        self.window.valid() && positive && block && product(&[self.inputs, self.depth]) <= 1 << 24
+        self.window.valid() && positive && block && count(&[self.inputs, self.depth]) <= 1 << 24
     }
 
     fn effort(&self) -> Effort {
@@ -135,11 +135,11 @@ impl Sizes<'_> {
     }
 
     fn weights_len(&self) -> u64 {
-        product(&[self.inputs, self.depth]).saturating_mul(product(&self.window.kernel))
+        count(&[self.inputs, self.depth]).saturating_mul(count(&self.window.kernel))
     }
 
     fn output_len(&self) -> u64 {
-        self.window.output_cells().saturating_mul(product(&[self.inputs, self.depth]))
+        self.window.output_cells().saturating_mul(count(&[self.inputs, self.depth]))
     }
 
     /// The place of output cell `[image, y, x]`.
@@ -281,6 +281,10 @@ impl Kernel for DepthwiseConv2d {
         self.sizes().valid()
             && self.requantise.valid()
             && (self.multipliers == self.sizes().outputs() || self.multipliers == 1)
+    }
+
+    fn layout_known(&self) -> bool {
+        self.block == 1 || self.block as usize == BLOCK
     }
 
     fn rows(&self) -> u32 {

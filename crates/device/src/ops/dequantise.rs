@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::axes::span;
-use super::window::product;
+use super::window::count;
 use super::{Effort, Kernel, Need};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand};
@@ -52,7 +52,7 @@ impl Kernel for Dequantise {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let count = product(&[self.rows, self.row]);
+        let count = count(&[self.rows, self.row]);
         [Need::read::<u8>(count), Need::write::<f32>(count)]
     }
 

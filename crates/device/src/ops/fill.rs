@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::axes::span;
-use super::window::product;
+use super::window::count;
 use super::{Effort, Kernel, Need, Role};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand};
@@ -49,7 +49,7 @@ impl Kernel for Fill {
     }
 
     fn needs(&self) -> [Need; 1] {
-        let count = product(&[self.rows, self.row]);
+        let count = count(&[self.rows, self.row]);
         [Need { role: Role::Write, element_bytes: self.element_bytes.into(), count }]
     }
 

@@ -6,7 +6,7 @@
 use core::ops::Range;
 
 use super::conv2d::per_channel;
-use super::window::product;
+use super::window::count;
 use super::{Effort, Kernel, Need};
 use crate::arithmetic::Requantise;
 use crate::isa::Isa;
@@ -44,7 +44,7 @@ crate::params! {
 
 /// Whether nothing is empty and rows can be counted.
 fn sizes_valid(batch: u32, inputs: u32, outputs: u32) -> bool {
-    batch > 0 && inputs > 0 && outputs > 0 && product(&[batch, outputs]) <= u64::from(u32::MAX)
+    batch > 0 && inputs > 0 && outputs > 0 && count(&[batch, outputs]) <= u64::from(u32::MAX)
 }
 
 /// Calls `with(n, features)` for each batch row `n` that `rows` touch, with the features in it.
@@ -80,11 +80,11 @@ impl Kernel for FullyConnected {
 
     fn needs(&self) -> [Need; 5] {
         [
-            Need::read::<i8>(product(&[self.batch, self.inputs])),
-            Need::constant::<i8>(product(&[self.outputs, self.inputs])),
+            Need::read::<i8>(count(&[self.batch, self.inputs])),
+            Need::constant::<i8>(count(&[self.outputs, self.inputs])),
             Need::constant::<i32>(self.outputs.into()),
             Need::constant::<Multiplier>(self.multipliers.into()),
-            Need::write::<i8>(product(&[self.batch, self.outputs])),
+            Need::write::<i8>(count(&[self.batch, self.outputs])),
         ]
     }
 
@@ -139,10 +139,10 @@ impl Kernel for FullyConnectedF32 {
 
     fn needs(&self) -> [Need; 4] {
         [
-            Need::read::<f32>(product(&[self.batch, self.inputs])),
-            Need::constant::<f32>(product(&[self.outputs, self.inputs])),
+            Need::read::<f32>(count(&[self.batch, self.inputs])),
+            Need::constant::<f32>(count(&[self.outputs, self.inputs])),
             Need::constant::<f32>(self.outputs.into()),
-            Need::write::<f32>(product(&[self.batch, self.outputs])),
+            Need::write::<f32>(count(&[self.batch, self.outputs])),
         ]
     }
 

@@ -16,6 +16,10 @@ pub trait Kernel: Field {
 
     /// Whether the parameters are consistent in themselves. Arithmetic here must not overflow for any values.
     fn valid(&self) -> bool;
+    /// Whether this build reads the layout in which the step's constants are packed.
+    fn layout_known(&self) -> bool {
+        true
+    }
     /// Number of output rows: the whole layer is the range `0..rows()`.
     fn rows(&self) -> u32;
     /// What the instructions of [`Kernel::run`] grow with; for the compiler, which writes down what they are at most.
@@ -142,6 +146,11 @@ pub enum Fault {
         /// The kernel's number.
         opcode: u16,
     },
+    /// A step's constants are packed in a layout that this build does not read.
+    Layout {
+        /// The step.
+        step: u16,
+    },
     /// A step's parameters contradict each other.
     Parameters {
         /// The step.
@@ -168,6 +177,9 @@ impl fmt::Display for Fault {
             Self::Hash => write!(f, "the program's content does not match its hash: it was damaged"),
             Self::Misaligned => write!(f, "the program must start at a multiple of 16 bytes"),
             Self::Kernel { opcode } => write!(f, "kernel {opcode} is not linked into this build"),
+            Self::Layout { step } => {
+                write!(f, "the constants of step {step} are packed in a layout that this build lacks")
+            }
             Self::Parameters { step } => write!(f, "the parameters of step {step} contradict each other"),
             Self::Operands { step } => write!(f, "the operands of step {step} do not fit its parameters"),
             Self::Arena { needed } => write!(f, "the arena needs {needed} bytes, aligned to 16"),
@@ -180,6 +192,9 @@ impl core::error::Error for Fault {}
 /// Checks one step: its parameters, and its operands against them. Whether an operand lies inside its memory is the
 /// program's to check.
 pub fn check<K: Kernel>(kernel: &K, operands: &[Operand], step: u16) -> Result<(), Fault> {
+    if !kernel.layout_known() {
+        return Err(Fault::Layout { step });
+    }
     if !kernel.valid() {
         return Err(Fault::Parameters { step });
     }

@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use super::window::product;
+use super::window::{count, product};
 use super::{Effort, Kernel, Need};
 use crate::arithmetic::multiply;
 use crate::isa::Isa;
@@ -51,8 +51,8 @@ fn effort(sizes: &[u32; 7]) -> Effort {
 }
 
 fn needs<T>(sizes: &[u32; 7]) -> [Need; 2] {
-    let outputs = product(&[sizes[0], sizes[2], sizes[4], sizes[6]]);
-    [Need::read::<T>(product(sizes)), Need::write::<T>(outputs)]
+    let outputs = count(&[sizes[0], sizes[2], sizes[4], sizes[6]]);
+    [Need::read::<T>(count(sizes)), Need::write::<T>(outputs)]
 }
 
 /// Computes the output rows `rows`: `store(i, sum)` for each element `i`.

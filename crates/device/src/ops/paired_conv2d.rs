@@ -7,7 +7,7 @@
 use core::cell::Cell;
 use core::ops::Range;
 
-use super::window::product;
+use super::window::{count, product};
 use super::{Effort, Kernel, Need, Window};
 use crate::isa::paired::expand;
 use crate::isa::{Isa, Paired};
@@ -166,13 +166,17 @@ impl Kernel for PairedConv2d {
     type Operands = [Operand; 4];
 
     fn valid(&self) -> bool {
-        let taps = product(&[self.window.kernel[0], self.window.kernel[1], self.inputs]);
+        let taps = count(&[self.window.kernel[0], self.window.kernel[1], self.inputs]);
         self.window.valid()
             && self.window.output_cells() > 0
             && self.inputs > 0
             && (2..=1 << 24).contains(&self.outputs)
             && taps <= 1 << 24
             && self.paired().shift_valid()
+    }
+
+    fn layout_known(&self) -> bool {
+        self.paired().shift_valid()
     }
 
     fn rows(&self) -> u32 {

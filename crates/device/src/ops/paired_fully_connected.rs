@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use super::fully_connected::for_each_batch_row;
-use super::window::product;
+use super::window::count;
 use super::{Effort, Kernel, Need};
 use crate::isa::paired_column::BLOCK;
 use crate::isa::{Isa, PairedColumn};
@@ -51,7 +51,7 @@ impl Kernel for PairedFullyConnected {
             && (1..=1 << 26).contains(&self.inputs)
             && self.inputs.is_multiple_of(4)
             && self.outputs > 0
-            && product(&[self.batch, self.outputs]) <= u64::from(u32::MAX)
+            && count(&[self.batch, self.outputs]) <= u64::from(u32::MAX)
     }
 
     fn rows(&self) -> u32 {
@@ -64,9 +64,9 @@ impl Kernel for PairedFullyConnected {
 
     fn needs(&self) -> [Need; 3] {
         [
-            Need::read::<u32>(product(&[self.batch, self.inputs / 4])),
+            Need::read::<u32>(count(&[self.batch, self.inputs / 4])),
             Need::constant::<u32>(self.column(self.outputs).filter_words()),
-            Need::write::<i8>(product(&[self.batch, self.outputs])),
+            Need::write::<i8>(count(&[self.batch, self.outputs])),
         ]
     }
 

@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use super::window::product;
+use super::window::{count, product};
 use super::{Effort, Kernel, Need, Window};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand, View};
@@ -160,8 +160,8 @@ macro_rules! pool_kernels {
 
             fn needs(&self) -> [Need; 2] {
                 [
-                    Need::read::<$element>(self.window.input_cells().saturating_mul(product(&[self.channels]))),
-                    Need::write::<$element>(self.window.output_cells().saturating_mul(product(&[self.channels]))),
+                    Need::read::<$element>(self.window.input_cells().saturating_mul(count(&[self.channels]))),
+                    Need::write::<$element>(self.window.output_cells().saturating_mul(count(&[self.channels]))),
                 ]
             }
 

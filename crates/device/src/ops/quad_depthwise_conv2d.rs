@@ -97,6 +97,10 @@ impl Kernel for QuadDepthwiseConv2d {
             && self.scratch_bytes() <= 1 << 24
     }
 
+    fn layout_known(&self) -> bool {
+        self.row().shift_valid()
+    }
+
     fn rows(&self) -> u32 {
         self.window.rows()
     }

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::axes::span;
-use super::window::product;
+use super::window::count;
 use super::{Effort, Kernel, Need, Overlap};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
@@ -43,7 +43,7 @@ impl Kernel for Quantise {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let count = product(&[self.rows, self.row]);
+        let count = count(&[self.rows, self.row]);
         [Need::read::<f32>(count), Need::write::<u8>(count)]
     }
 

@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use super::window::product;
+use super::window::count;
 use super::{Effort, Kernel, Need, Overlap};
 use crate::arithmetic::{exp_on_negative, high_mul, one_over_one_plus, rounding_shift_right};
 use crate::isa::Isa;
@@ -88,7 +88,7 @@ impl Kernel for Softmax {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let elements = product(&[self.batch, self.depth]);
+        let elements = count(&[self.batch, self.depth]);
         [Need::read::<i8>(elements), Need::write::<i8>(elements)]
     }
 
@@ -124,7 +124,7 @@ impl Kernel for SoftmaxF32 {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let elements = product(&[self.batch, self.depth]);
+        let elements = count(&[self.batch, self.depth]);
         [Need::read::<f32>(elements), Need::write::<f32>(elements)]
     }
 

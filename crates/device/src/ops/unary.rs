@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::axes::span;
-use super::window::product;
+use super::window::count;
 use super::{Effort, Kernel, Need, Overlap};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
@@ -59,7 +59,7 @@ impl Kernel for Table {
     }
 
     fn needs(&self) -> [Need; 3] {
-        let count = product(&[self.rows, self.row]);
+        let count = count(&[self.rows, self.row]);
         [Need::read::<u8>(count), Need::constant::<u8>(256), Need::write::<u8>(count)]
     }
 
@@ -106,7 +106,7 @@ impl Kernel for UnaryF32 {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let count = product(&[self.rows, self.row]);
+        let count = count(&[self.rows, self.row]);
         [Need::read::<f32>(count), Need::write::<f32>(count)]
     }
 

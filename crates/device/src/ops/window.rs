@@ -8,6 +8,12 @@ pub(crate) fn product(factors: &[u32]) -> u64 {
     factors.iter().fold(1, |product: u64, &factor| product.saturating_mul(u64::from(factor)))
 }
 
+/// As [`product`], in one copy for all checks, which are worth little flash.
+#[inline(never)]
+pub(crate) fn count(factors: &[u32]) -> u64 {
+    product(factors)
+}
+
 crate::params! {
     /// Sizes of a sliding window. Image `[n, h, w, _]` in, `[n, h, w, _]` out; the channels are the op's.
     pub struct Window {
@@ -33,20 +39,15 @@ impl Window {
     const LIMIT: u32 = 1 << 24;
 
     /// Whether the sizes are in range. Any such window is harmless: taps outside the image are padding.
+    #[inline(never)]
     pub fn valid(&self) -> bool {
-        let bounded = |pair: [u32; 2]| pair.iter().all(|&size| size <= Self::LIMIT);
-        let positive = |pair: [u32; 2]| bounded(pair) && pair.iter().all(|&size| size > 0);
-        self.batch <= Self::LIMIT
-            && bounded(self.input)
-            && bounded(self.output)
-            && bounded(self.padding)
-            && positive(self.kernel)
-            && positive(self.stride)
-            && positive(self.dilation)
-            && product(&[self.output[0], self.stride[0]]) <= u64::from(Self::LIMIT)
-            && product(&[self.output[1], self.stride[1]]) <= u64::from(Self::LIMIT)
-            && product(&[self.kernel[0], self.dilation[0]]) <= u64::from(Self::LIMIT)
-            && product(&[self.kernel[1], self.dilation[1]]) <= u64::from(Self::LIMIT)
+        let Self { batch, input, output, kernel, stride, dilation, padding } = *self;
+        let [any, positive] = [[[batch, 0], input, output, padding], [kernel, stride, dilation, [1, 1]]];
+        let ([oh, ow], [sh, sw], [kh, kw], [dh, dw]) = (output, stride, kernel, dilation);
+        let reach = [[oh, sh], [ow, sw], [kh, dh], [kw, dw]];
+        any.as_flattened().iter().all(|&size| size <= Self::LIMIT)
+            && positive.as_flattened().iter().all(|&size| size > 0 && size <= Self::LIMIT)
+            && reach.iter().all(|pair| count(pair) <= u64::from(Self::LIMIT))
     }
 
     /// Rows of output, over all images: row `r` is row `r % output h` of image `r / output h`.
@@ -55,13 +56,15 @@ impl Window {
     }
 
     /// Cells of the input.
+    #[inline(never)]
     pub fn input_cells(&self) -> u64 {
-        product(&[self.batch, self.input[0], self.input[1]])
+        count(&[self.batch, self.input[0], self.input[1]])
     }
 
     /// Cells of the output.
+    #[inline(never)]
     pub fn output_cells(&self) -> u64 {
-        product(&[self.batch, self.output[0], self.output[1]])
+        count(&[self.batch, self.output[0], self.output[1]])
     }
 
     /// Image and row in it of output row `row`.

@@ -54,7 +54,7 @@ fn board(target: &str, memories: &str) {
     write_table(folder.path(), &all);
     let turns = turns(&all);
     write_input(folder.path(), &all, &turns);
-    run(target, &firmware(target, memories, folder.path()), folder.path());
+    run(target, &firmware(target, memories, folder.path(), "models"), folder.path());
     let Results { mut failed, stacks } = results(folder.path(), &all, &turns);
     println!("{}: {} models, {} calls, {} failed", target.name, all.len(), turns.len(), failed.len());
     for (model, counted) in all.iter().zip(stacks) {
@@ -112,7 +112,7 @@ fn every_model_on_one_board() {
             .flat_map(|model| (0..calls(model)).map(move |call| Turn { model, call, initialise: call == 0, budget: 0 }))
             .collect();
         write_input(folder.path(), all, &turns);
-        run(target, &firmware(target, "mps2-psram.ld", folder.path()), folder.path());
+        run(target, &firmware(target, "mps2-psram.ld", folder.path(), "models"), folder.path());
         failed.extend(results(folder.path(), all, &turns).failed);
     }
     println!("{} models in {} images, {} failed", loaded.len(), images.len(), failed.len());
@@ -124,7 +124,7 @@ fn everything() -> bool {
 }
 
 /// The models by turns, so that each finds in the arena what another left there; every other call in steps.
-fn turns(models: &[&Model]) -> Vec<Turn> {
+pub fn turns(models: &[&Model]) -> Vec<Turn> {
     const BUDGET: u32 = 100_000;
     let calls = |model: &Model| match model.case.calls.len() {
         all if everything() => all,
@@ -139,8 +139,8 @@ fn turns(models: &[&Model]) -> Vec<Turn> {
         .collect()
 }
 
-/// Compiles the runner and links it with the library in `folder`.
-fn firmware(target: &Target, memories: &str, folder: &Path) -> PathBuf {
+/// Compiles the runner and links it with the library `package` in `folder`.
+pub fn firmware(target: &Target, memories: &str, folder: &Path, package: &str) -> PathBuf {
     let boards = boards();
     let riscv = target.triple.starts_with("riscv");
     let elf = folder.join("firmware.elf");
@@ -155,12 +155,13 @@ fn firmware(target: &Target, memories: &str, folder: &Path) -> PathBuf {
     } else {
         gcc.arg("--specs=rdimon.specs").arg(boards.join("arm.c")).arg(sources().join("stdio.c"));
     }
-    gcc.arg(folder.join("lib/libmodels.a"));
+    gcc.arg(folder.join(format!("lib/lib{package}.a")));
     succeed(&mut gcc);
     elf
 }
 
-fn run(target: &Target, elf: &Path, folder: &Path) {
+/// Runs the firmware, in `folder`.
+pub fn run(target: &Target, elf: &Path, folder: &Path) {
     let board = target.board.expect("an emulated board");
     let mut emulator = Command::new(board.emulator);
     emulator.args(["-M", board.machine]).args(board.arguments).current_dir(folder);

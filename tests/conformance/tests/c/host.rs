@@ -10,7 +10,7 @@ use rasbora_compiler::target::InstructionSet;
 use crate::library::{Model, Turn, build, results, sources, succeed, write_input, write_table};
 
 /// Links `libraries` (folder and package) with the runner and runs it in `folder`.
-fn run(folder: &Path, libraries: &[(&Path, &str)]) {
+pub fn run(folder: &Path, libraries: &[(&Path, &str)]) {
     let mut cc = Command::new("cc");
     cc.args(["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-o"]).arg(folder.join("run"));
     cc.args(["run.c", "stdio.c"].map(|file| sources().join(file))).arg("-I").arg(folder);
@@ -22,7 +22,7 @@ fn run(folder: &Path, libraries: &[(&Path, &str)]) {
     succeed(Command::new(folder.join("run")).current_dir(folder));
 }
 
-fn model(corpus: &Path, name: &str, path: &str) -> Option<Model> {
+pub fn model(corpus: &Path, name: &str, path: &str) -> Option<Model> {
     let file = std::fs::read(corpus.join("tflite").join(format!("{path}.tflite"))).expect("a readable model");
     let program = compile(&file, InstructionSet::Portable).ok()?;
     Some(Model { name: name.to_owned(), case: case(corpus, path), program, isa: InstructionSet::Portable })

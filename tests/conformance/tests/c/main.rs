@@ -4,4 +4,5 @@ mod boards;
 mod footprint;
 mod header;
 mod host;
+mod interpreter;
 mod library;

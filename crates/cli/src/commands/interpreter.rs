@@ -1,0 +1,122 @@
+//! `rasbora interpreter`: a C library that runs packed programs, with just the kernels that are wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use rasbora_compiler::emit::interpreter::{KERNELS, kernels_of};
+use rasbora_compiler::target::InstructionSet;
+use serde::Serialize;
+
+use super::{STATIC, Sources};
+use crate::budget;
+use crate::c_library::{self, LibraryBody, Optimise};
+use crate::failure::Failure;
+use crate::model::{ModelFile, Named, isa_of};
+use crate::output::Answer;
+use crate::screen::{self, BOLD, DIM, bytes, styled};
+use crate::{files, folder};
+
+/// The command's name.
+pub const NAME: &str = "interpreter";
+
+/// The target's name for this machine.
+const HOST: &str = "host";
+
+/// Arguments of `rasbora interpreter`.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("wanted").required(true).multiple(true)))]
+pub struct Interpreter {
+    /// Link the kernels that these models need on the target
+    #[arg(long, group = "wanted", num_args = 1.., value_name = "MODEL")]
+    ops_of: Vec<String>,
+    /// Link these kernels, named as the packed format's documentation lists them, or `all`
+    #[arg(long, group = "wanted", value_delimiter = ',', value_name = "KERNEL,…")]
+    ops: Vec<String>,
+    /// The target that it runs on, or `host` for this machine
+    #[arg(long, value_name = "TARGET")]
+    target: String,
+    /// What it is optimised for; speed where nothing is said
+    #[arg(long, value_name = "WHAT")]
+    optimise: Option<Optimise>,
+    /// The folder to write
+    #[arg(short, long = "output", value_name = "DIR")]
+    output: PathBuf,
+    /// Replace the folder whatever it holds
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct Body {
+    directory: String,
+    target: String,
+    kernels: Vec<&'static str>,
+    models: Vec<Named>,
+    library: LibraryBody,
+    files: Vec<String>,
+    sources: Sources,
+}
+
+impl Interpreter {
+    /// Does it.
+    pub fn run(&self) -> Result<Answer, Failure> {
+        let target = if self.target == HOST { None } else { Some(budget::target(&self.target)?) };
+        folder::check(&self.output, self.force)?;
+        let mut kernels = self.named_kernels()?;
+        let (of_models, models) = self.kernels_of_models(isa_of(target))?;
+        kernels.extend(of_models);
+        files::check_writable(&self.output)?;
+        let order = c_library::Order { target, package: "rasbora".into(), optimise: self.optimise };
+        let (files, library) = c_library::build_interpreter(&kernels, isa_of(target), &order)?;
+        let names = files.iter().map(|(name, _)| name.display().to_string()).collect();
+        let hashes: BTreeMap<String, String> =
+            models.iter().map(|model| (model.file.clone(), model.sha256.clone())).collect();
+        folder::write(&self.output, files, hashes)?;
+        let body = Body {
+            directory: self.output.display().to_string(),
+            target: self.target.clone(),
+            kernels: kernels.into_iter().collect(),
+            models,
+            library,
+            files: names,
+            sources: LibraryBody::FIGURES.map(|figure| (figure, STATIC.to_owned())).into(),
+        };
+        Ok(Answer::new(NAME, text(&body), &body))
+    }
+
+    /// The kernels that `--ops` names.
+    fn named_kernels(&self) -> Result<BTreeSet<&'static str>, Failure> {
+        if self.ops.iter().any(|name| name == "all") {
+            return Ok(KERNELS.iter().map(|(_, name)| *name).collect());
+        }
+        let find = |wanted: &String| {
+            let found = KERNELS.iter().map(|(_, name)| *name).find(|name| name.eq_ignore_ascii_case(wanted));
+            found.ok_or_else(|| {
+                let names: Vec<&str> = KERNELS.iter().map(|(_, name)| *name).collect();
+                Failure::usage(format!("there is no kernel '{wanted}'"))
+                    .help(format!("there are {}; --ops-of MODEL finds out which a model needs", names.join(", ")))
+            })
+        };
+        self.ops.iter().map(find).collect()
+    }
+
+    /// The kernels of the programs that `--ops-of` names, and their files.
+    fn kernels_of_models(&self, isa: InstructionSet) -> Result<(BTreeSet<&'static str>, Vec<Named>), Failure> {
+        let (mut kernels, mut models) = (BTreeSet::new(), Vec::new());
+        for path in &self.ops_of {
+            let file = ModelFile::read(Path::new(path))?;
+            kernels.extend(kernels_of([&file.program(isa)?]));
+            models.push(file.named());
+        }
+        Ok((kernels, models))
+    }
+}
+
+fn text(body: &Body) -> String {
+    let mut text = format!("{} in {}\n\n", styled("interpreter", BOLD), body.directory);
+    text += &screen::wrapped(&format!("kernels: {}", body.kernels.join(", ")), 2);
+    let code = bytes(body.library.code_bytes);
+    text += &format!("\n  {}: {code} of code\n\n", styled(&body.library.file, BOLD));
+    text += &styled("  code: static. K = 1,024 B.", DIM);
+    text
+}
