@@ -15,9 +15,11 @@ use crate::sources::Sources;
 use crate::toolchain::{self, Toolchain};
 use crate::{Mode, OptLevel};
 
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 10] = [
     ("main.rs", include_str!("../firmware/main.rs")),
     ("packed.rs", include_str!("../firmware/packed.rs")),
+    ("damaged.rs", include_str!("../firmware/damaged.rs")),
+    ("mutation.rs", MUTATION),
     ("region.rs", include_str!("../firmware/region.rs")),
     ("files.rs", include_str!("../firmware/files.rs")),
     ("semihosting.rs", include_str!("../firmware/semihosting.rs")),
@@ -25,6 +27,8 @@ const SOURCES: [(&str, &str); 8] = [
     ("arm.rs", include_str!("../firmware/arm.rs")),
     ("riscv.rs", include_str!("../firmware/riscv.rs")),
 ];
+/// How packed programs are damaged.
+pub(crate) const MUTATION: &str = include_str!("../firmware/mutation.rs");
 const LINKER_SCRIPT: &str = include_str!("../firmware/link.x");
 
 /// How an image is compiled.
@@ -43,6 +47,8 @@ pub(crate) enum Content<'a> {
     Emitted(&'a str),
     /// Packed programs of these kernels, named as `rasbora_device::ops` exports them.
     Packed(&'a [&'a str]),
+    /// The same, damaged in many ways under the guard of the memory protection unit.
+    Damaged(&'a [&'a str]),
 }
 
 /// Builds an image, or finds it in the cache.
@@ -76,11 +82,12 @@ pub(crate) fn build(flavour: Flavour<'_>, sources: &Sources, content: Content<'_
 fn generated(flavour: Flavour<'_>, content: Content<'_>) -> Vec<(&'static str, String)> {
     let (path, what) = match content {
         Content::Emitted(module) => ("main.rs", format!("pub use model::{module}::{{Arena, Model}};")),
-        Content::Packed(kernels) => {
+        Content::Packed(kernels) | Content::Damaged(kernels) => {
             let isa = flavour.target.isa.type_name();
             let kernels: Vec<String> = kernels.iter().map(|name| format!("rasbora_device::ops::{name}")).collect();
             let set = format!("rasbora_device::kernel_set!(pub Kernels: {});", kernels.join(", "));
-            ("packed.rs", format!("pub use rasbora_device::isa::{isa} as Isa;\n{set}"))
+            let main = if matches!(content, Content::Packed(_)) { "packed.rs" } else { "damaged.rs" };
+            (main, format!("pub use rasbora_device::isa::{isa} as Isa;\n{set}"))
         }
     };
     let manifest = format!(

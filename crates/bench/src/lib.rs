@@ -5,6 +5,7 @@
 //! from the image, cycles are modelled for the cores of `rasbora_compiler::target::CycleModel`.
 
 mod cache;
+mod damaged;
 mod doctor;
 mod emulator;
 mod error;
@@ -35,6 +36,7 @@ use rasbora_compiler::target::{TARGETS, Target};
 use serde::Serialize;
 
 pub use cache::root as cache_root;
+pub use damaged::{guard_holds, run_damaged, run_damaged_sanitized};
 pub use doctor::{Need, doctor};
 pub use emulator::interrupt;
 pub use error::BenchError;
@@ -229,10 +231,7 @@ fn measure(
     calls: &[Vec<Vec<u8>>],
     options: &Options,
 ) -> Result<Measurement, BenchError> {
-    let board = target.board.ok_or_else(|| BenchError::NoBoard {
-        target: target.name.to_owned(),
-        boards: TARGETS.iter().filter(|it| it.board.is_some()).map(|it| it.name).collect::<Vec<_>>().join(", "),
-    })?;
+    let board = target.board.ok_or_else(|| no_board(target))?;
     let toolchain = Toolchain::find(target.triple)?;
     let flavour = firmware::Flavour { target, toolchain: &toolchain, opt_level: options.opt_level, mode: options.mode };
     let elf = firmware::build(flavour, sources, content)?;
@@ -267,4 +266,11 @@ fn measure(
         trace: if options.mode == Mode::Steps { read.trace(&options.trace)? } else { Vec::new() },
         elf,
     })
+}
+
+fn no_board(target: &Target) -> BenchError {
+    BenchError::NoBoard {
+        target: target.name.to_owned(),
+        boards: TARGETS.iter().filter(|it| it.board.is_some()).map(|it| it.name).collect::<Vec<_>>().join(", "),
+    }
 }

@@ -9,7 +9,6 @@ use core::ptr::{null, null_mut};
 
 use model::rasbora_device::interpreter;
 use model::rasbora_device::network::Progress;
-use model::rasbora_device::ops::Fault;
 use model::rasbora_device::program::{Io, Program};
 
 type Interpreter = interpreter::Interpreter<'static, Kernels, Isa>;
@@ -42,29 +41,13 @@ pub struct Tensor {
     zero_point: i32,
 }
 
+// Beside these, the codes of `rasbora_device::ops::Fault`.
 const DONE: c_int = 0;
 const PENDING: c_int = 1;
 const NO_MEMORY: c_int = -1;
 const ARENA_MISALIGNED: c_int = -2;
-const ARENA_SMALL: c_int = -3;
 const NOT_READY: c_int = -4;
 const NO_TENSOR: c_int = -5;
-
-/// The code of a fault, and its detail.
-fn code(fault: Fault) -> (c_int, u32) {
-    match fault {
-        Fault::Arena { needed } => (ARENA_SMALL, needed),
-        Fault::Misaligned => (-6, 0),
-        Fault::Magic => (-7, 0),
-        Fault::Version => (-8, 0),
-        Fault::Truncated => (-9, 0),
-        Fault::Hash => (-10, 0),
-        Fault::Kernel { opcode } => (-11, opcode.into()),
-        Fault::Layout { step } => (-12, step.into()),
-        Fault::Parameters { step } => (-13, step.into()),
-        Fault::Operands { step } => (-14, step.into()),
-    }
-}
 
 /// # Safety
 /// `state` is null or points to memory that `rasbora_init` was called with or that is zero.
@@ -107,9 +90,8 @@ unsafe extern "C" fn rasbora_init(
             DONE
         }
         Err(fault) => {
-            let (code, what) = code(fault);
-            *detail = what;
-            code
+            *detail = fault.detail();
+            fault.code()
         }
     }
 }

@@ -168,6 +168,34 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// The fault as a number, for interfaces that know no enums: always the same one, and negative.
+    pub const fn code(self) -> i32 {
+        match self {
+            Self::Arena { .. } => -3,
+            Self::Misaligned => -6,
+            Self::Magic => -7,
+            Self::Version => -8,
+            Self::Truncated => -9,
+            Self::Hash => -10,
+            Self::Kernel { .. } => -11,
+            Self::Layout { .. } => -12,
+            Self::Parameters { .. } => -13,
+            Self::Operands { .. } => -14,
+        }
+    }
+
+    /// The number that the fault carries: bytes, a kernel or a step; else 0.
+    pub const fn detail(self) -> u32 {
+        match self {
+            Self::Arena { needed } => needed,
+            Self::Kernel { opcode } => opcode as u32,
+            Self::Layout { step } | Self::Parameters { step } | Self::Operands { step } => step as u32,
+            Self::Misaligned | Self::Magic | Self::Version | Self::Truncated | Self::Hash => 0,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
