@@ -9,6 +9,7 @@ mod fuzz;
 mod no_std;
 mod packages;
 mod test;
+mod wasm;
 mod workspace;
 
 use anyhow::Result;
@@ -33,6 +34,12 @@ enum Command {
     },
     /// Build the device crate for every kind of chip.
     NoStd,
+    /// Build the npm package of the interpreter in WebAssembly, with every kernel.
+    Wasm {
+        /// The folder to write.
+        #[arg(short, long, default_value = "target/wasm")]
+        output: std::path::PathBuf,
+    },
     /// Fuzz the importer, the packed format and the text form.
     Fuzz {
         /// How long each target runs.
@@ -53,6 +60,7 @@ fn main() -> Result<()> {
         Command::Test { all } => test::test(all),
         Command::Examples { name } => examples::examples(name.as_deref()),
         Command::NoStd => no_std::no_std(),
+        Command::Wasm { output } => wasm::wasm(&output),
         Command::Fuzz { seconds } => fuzz::fuzz(seconds),
         Command::Figures { corpus } => figures::figures(corpus),
     }

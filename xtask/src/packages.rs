@@ -42,6 +42,9 @@ const C: &[Package] = &[
     Package { name: "cmake", present: || runs("cmake") },
 ];
 
+/// What runs WebAssembly.
+const NODE: &[Package] = &[Package { name: "nodejs", present: || runs("node") }];
+
 /// Targets without which rustup's toolchain does not serve: the emulated boards'.
 const TARGETS: &[&str] = &[
     "thumbv6m-none-eabi",
@@ -58,7 +61,7 @@ pub fn for_boards() -> Result<()> {
 
 /// Installs what the tests need and this machine lacks.
 pub fn for_tests() -> Result<()> {
-    install(BOARDS.iter().chain(ORACLES).chain(C))
+    install(BOARDS.iter().chain(ORACLES).chain(C).chain(NODE))
 }
 
 /// Installs what the examples need and this machine lacks.

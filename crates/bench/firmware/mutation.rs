@@ -24,9 +24,7 @@ impl Random {
 }
 
 /// Sizes and offsets that checks are likely to get wrong.
-const NUMBERS: [u32; 12] = [
-    0, 1, 2, 15, 16, 0xff, 0x100, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff,
-];
+const NUMBERS: [u32; 12] = [0, 1, 2, 15, 16, 0xff, 0x100, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff];
 
 /// Damages `program`, the first `front` bytes of which say how the rest is read, in one to four places; with odd seeds
 /// the hash is then made right again.

@@ -23,7 +23,7 @@ use crate::{Mode, OptLevel, emulator, sources};
 const SANITIZED: &str = include_str!("../firmware/sanitized.rs");
 
 /// Damages `program` by each of `seeds`, and runs what is accepted on the board of `target`, an Armv7-M core. For each
-/// seed 0, where it ran to its end, or the code of [`rasbora_device::ops::Fault`].
+/// seed 0, where it ran to its end, or the code of the device crate's `Fault`.
 ///
 /// # Errors
 /// Where the firmware does not build, or faults.

@@ -17,6 +17,7 @@ mod results;
 mod sources;
 mod stack_bound;
 mod toolchain;
+mod wasm;
 
 // The plugin is built apart, for the emulator at hand; its parts that know nothing of QEMU are tested here.
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use image::panic_symbols;
 pub use library::{Library, LibrarySources, Platform, library};
 pub use stack_bound::{Unbounded, stack_bound};
 pub use toolchain::Toolchain;
+pub use wasm::wasm_module;
 
 /// A network emitted as Rust.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use rasbora_bench::{BenchError, LibrarySources, OptLevel, Platform, library};
+use rasbora_bench::{BenchError, LibrarySources, OptLevel, Platform, library, wasm_module};
 use rasbora_compiler::emit::{Files, c, interpreter, rust};
 use rasbora_compiler::target::{InstructionSet, Target};
 use serde::Serialize;
@@ -119,6 +119,18 @@ pub fn build_interpreter(
     let (library, body) = compiled(sources, order)?;
     let header = interpreter::header(kernels, &platform(order.target).1);
     Ok((vec![("include/rasbora.h".into(), header.into_bytes()), library], body))
+}
+
+/// The npm package of the interpreter with these kernels, and what its module takes.
+///
+/// # Errors
+/// Where a tool is missing or the module cannot be built.
+pub fn build_wasm(kernels: &BTreeSet<&'static str>) -> Result<(Files, LibraryBody), Failure> {
+    let progress = Progress::start("compiling the WebAssembly module".to_owned());
+    let module = emulating(|| wasm_module(&interpreter::wasm_interface(kernels))).map_err(not_built)?;
+    drop(progress);
+    let body = LibraryBody { file: "rasbora.wasm".to_owned(), code_bytes: module.len() as u64, constants_bytes: 0 };
+    Ok((interpreter::npm_package(module), body))
 }
 
 fn not_built(error: BenchError) -> Failure {

@@ -1,4 +1,5 @@
-//! `rasbora interpreter`: a C library that runs packed programs, with just the kernels that are wanted.
+//! `rasbora interpreter`: a C library or a WebAssembly module that runs packed programs, with just the kernels that are
+//! wanted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,9 @@ pub const NAME: &str = "interpreter";
 /// The target's name for this machine.
 const HOST: &str = "host";
 
+/// The target's name for WebAssembly.
+const WASM: &str = "wasm";
+
 /// Arguments of `rasbora interpreter`.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("wanted").required(true).multiple(true)))]
@@ -32,7 +36,7 @@ pub struct Interpreter {
     /// Link these kernels, named as the packed format's documentation lists them, or `all`
     #[arg(long, group = "wanted", value_delimiter = ',', value_name = "KERNEL,…")]
     ops: Vec<String>,
-    /// The target that it runs on, or `host` for this machine
+    /// The target that it runs on, `host` for this machine, or `wasm` for an npm package around a WebAssembly module
     #[arg(long, value_name = "TARGET")]
     target: String,
     /// What it is optimised for; speed where nothing is said
@@ -60,14 +64,22 @@ struct Body {
 impl Interpreter {
     /// Does it.
     pub fn run(&self) -> Result<Answer, Failure> {
-        let target = if self.target == HOST { None } else { Some(budget::target(&self.target)?) };
+        let portable = [HOST, WASM].contains(&self.target.as_str());
+        let target = if portable { None } else { Some(budget::target(&self.target)?) };
+        if self.target == WASM && self.optimise.is_some() {
+            return Err(Failure::usage("--optimise is for a C library").help("leave the option out"));
+        }
         folder::check(&self.output, self.force)?;
         let mut kernels = self.named_kernels()?;
         let (of_models, models) = self.kernels_of_models(isa_of(target))?;
         kernels.extend(of_models);
         files::check_writable(&self.output)?;
-        let order = c_library::Order { target, package: "rasbora".into(), optimise: self.optimise };
-        let (files, library) = c_library::build_interpreter(&kernels, isa_of(target), &order)?;
+        let (files, library) = if self.target == WASM {
+            c_library::build_wasm(&kernels)?
+        } else {
+            let order = c_library::Order { target, package: "rasbora".into(), optimise: self.optimise };
+            c_library::build_interpreter(&kernels, isa_of(target), &order)?
+        };
         let names = files.iter().map(|(name, _)| name.display().to_string()).collect();
         let hashes: BTreeMap<String, String> =
             models.iter().map(|model| (model.file.clone(), model.sha256.clone())).collect();

@@ -1,4 +1,4 @@
-//! The interpreter as a C library, with just the kernels that are wanted: sources and header.
+//! The interpreter with just the kernels that are wanted, as a C library or a WebAssembly module: sources, header, wrapper.
 //!
 //! It runs packed programs where they lie in flash, so that a network can be replaced without its firmware.
 
@@ -11,6 +11,15 @@ use crate::target::InstructionSet;
 
 const INTERFACE: &str = include_str!("../../interface/interpreter.rs");
 const HEADER: &str = include_str!("../../interface/rasbora.h");
+
+const WASM_INTERFACE: &str = include_str!("../../interface/wasm/lib.rs");
+/// The npm package but for its module.
+const PACKAGE: [(&str, &str); 4] = [
+    ("package.json", include_str!("../../interface/wasm/package.json")),
+    ("README.md", include_str!("../../interface/wasm/README.md")),
+    ("rasbora.js", include_str!("../../interface/wasm/rasbora.js")),
+    ("rasbora.d.ts", include_str!("../../interface/wasm/rasbora.d.ts")),
+];
 
 /// The functions of the library, by their names in C.
 pub const FUNCTIONS: [&str; 10] = [
@@ -48,13 +57,28 @@ pub fn sources() -> Files {
 
 /// The Rust source of the C functions, for a crate that depends on [`sources`] by the name `model`.
 pub fn interface(kernels: &BTreeSet<&str>, isa: InstructionSet) -> String {
-    let device = "model::rasbora_device";
-    let kernels: Vec<String> = kernels.iter().map(|kernel| format!("{device}::ops::{kernel}")).collect();
-    format!(
-        "{INTERFACE}\nuse {device}::isa::{} as Isa;\n{device}::kernel_set!(pub Kernels: {});\n",
-        isa.type_name(),
-        kernels.join(", ")
-    )
+    format!("{INTERFACE}\nuse {DEVICE}::isa::{} as Isa;\n{}", isa.type_name(), kernel_set(kernels))
+}
+
+/// As [`interface`], of the functions of a WebAssembly module, which runs portable programs.
+pub fn wasm_interface(kernels: &BTreeSet<&str>) -> String {
+    format!("{WASM_INTERFACE}\n{}", kernel_set(kernels))
+}
+
+/// The kernels' crate, as the sources of the functions see it.
+const DEVICE: &str = "model::rasbora_device";
+
+fn kernel_set(kernels: &BTreeSet<&str>) -> String {
+    let kernels: Vec<String> = kernels.iter().map(|kernel| format!("{DEVICE}::ops::{kernel}")).collect();
+    format!("{DEVICE}::kernel_set!(pub Kernels: {});\n", kernels.join(", "))
+}
+
+/// The files of the npm package around a WebAssembly module.
+pub fn npm_package(module: Vec<u8>) -> Files {
+    let fill = |text: &str| text.replace("@version@", env!("CARGO_PKG_VERSION")).into_bytes();
+    let mut files: Files = PACKAGE.iter().map(|(name, text)| ((*name).into(), fill(text))).collect();
+    files.push(("rasbora.wasm".into(), module));
+    files
 }
 
 /// The header `rasbora.h`; `platform` says in words what the library runs on.
