@@ -1,10 +1,9 @@
 //! Models as a C library: emitted, compiled by the Rust toolchain that is found, and packed up with their headers.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use clap::ValueEnum;
-use rasbora_bench::{BenchError, LibrarySources, OptLevel, Platform, library, wasm_module};
+use rasbora_bench::{BenchError, Library, LibrarySources, OptLevel, Platform, library, wasm_module};
 use rasbora_compiler::emit::{Files, c, interpreter, rust};
 use rasbora_compiler::target::{InstructionSet, Target};
 use serde::Serialize;
@@ -66,9 +65,12 @@ pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(F
         .collect();
     let public: Vec<String> = described.iter().flat_map(c::Network::functions).collect();
     let sources = LibrarySources { networks: &networks, interface: &c::interface(&described), public: &public };
-    let (library, body) = compiled(sources, order)?;
+    let (built, body) = compiled(sources, order)?;
+    for network in &mut described {
+        network.stack_bytes = built.stack_bytes_of(&network.functions());
+    }
     let mut files = c::files(&order.package, &described, &platform(order.target).1);
-    files.push(library);
+    files.push((c::library_file(&order.package), built.archive));
     Ok((files, body))
 }
 
@@ -80,8 +82,8 @@ fn platform(target: Option<&'static Target>) -> (Platform, String) {
     }
 }
 
-/// The library's file, and what it takes.
-fn compiled(sources: LibrarySources<'_>, order: &Order) -> Result<((PathBuf, Vec<u8>), LibraryBody), Failure> {
+/// A library, and what it takes.
+fn compiled(sources: LibrarySources<'_>, order: &Order) -> Result<(Library, LibraryBody), Failure> {
     let platform = platform(order.target).0;
     let opt_level = match order.optimise.unwrap_or_default() {
         Optimise::Speed => OptLevel::Speed,
@@ -90,16 +92,12 @@ fn compiled(sources: LibrarySources<'_>, order: &Order) -> Result<((PathBuf, Vec
     let progress = Progress::start(format!("compiling the library for {}", platform.name()));
     let built = emulating(|| library(platform, sources, opt_level)).map_err(not_built)?;
     drop(progress);
-    for network in &mut described {
-        network.stack_bytes = built.stack_bytes_of(&network.functions());
-    }
-    let file = c::library_file(&order.package);
     let body = LibraryBody {
-        file: file.display().to_string(),
+        file: c::library_file(&order.package).display().to_string(),
         code_bytes: built.code_bytes,
         constants_bytes: built.constants_bytes,
     };
-    Ok(((file, built.archive), body))
+    Ok((built, body))
 }
 
 /// The files of the interpreter with these kernels, and what it takes.
@@ -116,8 +114,10 @@ pub fn build_interpreter(
         interface: &interpreter::interface(kernels, isa),
         public: &interpreter::FUNCTIONS.map(str::to_owned),
     };
-    let (library, body) = compiled(sources, order)?;
-    let header = interpreter::header(kernels, &platform(order.target).1);
+    let (built, body) = compiled(sources, order)?;
+    let stack_bytes = built.stack_bytes_of(sources.public);
+    let header = interpreter::header(kernels, &platform(order.target).1, stack_bytes);
+    let library = (c::library_file(&order.package), built.archive);
     Ok((vec![("include/rasbora.h".into(), header.into_bytes()), library], body))
 }
 

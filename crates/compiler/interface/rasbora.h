@@ -26,6 +26,7 @@ extern "C" {
 /* What the addresses of program and arena are multiples of. */
 #define RASBORA_ALIGN 16
 
+@stack@
 /* The version of the packed format that is read. */
 #define RASBORA_FORMAT_VERSION @format@
 

@@ -81,14 +81,22 @@ pub fn npm_package(module: Vec<u8>) -> Files {
     files
 }
 
-/// The header `rasbora.h`; `platform` says in words what the library runs on.
-pub fn header(kernels: &BTreeSet<&str>, platform: &str) -> String {
+/// The header `rasbora.h`; `platform` says in words what the library runs on, `stack_bytes` is the most that a function of
+/// it takes.
+pub fn header(kernels: &BTreeSet<&str>, platform: &str, stack_bytes: Option<u32>) -> String {
     let listed: Vec<String> = KERNELS
         .iter()
         .filter(|(_, name)| kernels.contains(name))
         .map(|(opcode, name)| format!("     {opcode:3} {name}\n"))
         .collect();
+    let stack = stack_bytes.map_or_else(String::new, |bytes| {
+        format!(
+            "/* The most bytes of stack that a function takes below its caller, whatever the program: bounded from the\n   \
+             machine code. */\n#define RASBORA_STACK_BYTES {bytes}\n\n"
+        )
+    });
     HEADER
+        .replace("@stack@\n", &stack)
         .replace("@version@", env!("CARGO_PKG_VERSION"))
         .replace("@platform@", platform)
         .replace("@kernels@\n", &listed.concat())

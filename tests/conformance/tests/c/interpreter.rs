@@ -9,7 +9,7 @@ use rasbora_bench::{LibrarySources, OptLevel, Platform, library};
 use rasbora_compiler::emit::interpreter::{FUNCTIONS, header, interface, kernels_of, sources};
 use rasbora_compiler::target::{InstructionSet, find};
 
-use crate::library::{self, Model, Turn, differences, succeed, write_input};
+use crate::library::{self, Model, Results, Turn, results, succeed, write_input};
 use crate::{boards, host};
 
 macro_rules! boards {
@@ -31,11 +31,14 @@ boards! {
     rv32imac: "rv32imac", "riscv-virt.ld",
 }
 
+/// Bytes of stack of the C function between the runner and the library.
+const WRAPPER: u32 = 16;
+
 /// The package's name.
 const PACKAGE: &str = "rasbora";
 
 /// Writes the interpreter with the kernels of `models` into `folder`, as `rasbora interpreter` does.
-fn build(folder: &Path, models: &[&Model], platform: Platform) {
+fn build(folder: &Path, models: &[&Model], platform: Platform) -> Option<u32> {
     let isa = match platform {
         Platform::Target(target) => target.isa,
         Platform::Host => InstructionSet::Portable,
@@ -44,13 +47,14 @@ fn build(folder: &Path, models: &[&Model], platform: Platform) {
     let public = FUNCTIONS.map(str::to_owned);
     let order = LibrarySources { networks: &sources(), interface: &interface(&kernels, isa), public: &public };
     let built = library(platform, order, OptLevel::Speed).unwrap_or_else(|error| panic!("{error}"));
-    for (path, content) in
-        [("include/rasbora.h", header(&kernels, platform.name()).into_bytes()), ("lib/librasbora.a", built.archive)]
-    {
+    let stack_bytes = built.stack_bytes_of(&public);
+    let header = header(&kernels, platform.name(), stack_bytes);
+    for (path, content) in [("include/rasbora.h", header.into_bytes()), ("lib/librasbora.a", built.archive)] {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         std::fs::write(path, content).expect("a file");
     }
+    stack_bytes
 }
 
 /// `networks.h` for `run.c`: an interpreter for each packed program, which lies among the constants.
@@ -126,13 +130,16 @@ fn board(target: &str, memories: &str) {
     let loaded: Vec<Model> = FIGURES.iter().map(load).collect();
     let all: Vec<&Model> = loaded.iter().collect();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    build(folder.path(), &all, Platform::Target(target));
+    let bound = build(folder.path(), &all, Platform::Target(target)).expect("a bound of the stack");
     write_table(folder.path(), &all);
     let turns = boards::turns(&all);
     write_input(folder.path(), &all, &turns);
     boards::run(target, &boards::firmware(target, memories, folder.path(), PACKAGE), folder.path());
-    let failed = differences(folder.path(), &all, &turns);
+    let Results { failed, stacks } = results(folder.path(), &all, &turns);
+    let stack = stacks.into_iter().max().unwrap_or(0);
     println!("{}: {} models, {} calls, {} failed", target.name, all.len(), turns.len(), failed.len());
+    println!("{}: stack {stack} of at most {bound}", target.name);
+    assert!(stack <= bound + WRAPPER, "on {}: the stack took {stack} bytes, but can take {bound} at most", target.name);
     assert!(failed.is_empty(), "on {}:\n{}", target.name, failed.join("\n"));
 }
 
@@ -153,7 +160,7 @@ fn every_supported_model_gives_the_golden_bytes() {
     let turns: Vec<Turn> = (0..all.len()).flat_map(calls).map(turn).collect();
     write_input(folder.path(), &all, &turns);
     host::run(folder.path(), &[(folder.path(), PACKAGE)]);
-    let failed = differences(folder.path(), &all, &turns);
+    let failed = results(folder.path(), &all, &turns).failed;
     println!("{} models, {} calls, {} failed", all.len(), turns.len(), failed.len());
     assert!(failed.is_empty(), "failed:\n{}", failed.join("\n"));
     assert_eq!(all.len(), 120, "the number of supported models is held by tests/host.rs");
