@@ -140,6 +140,7 @@ impl Program {
             append(&mut body, io);
         }
         body.extend(&self.state);
+        body.resize(body.len().next_multiple_of(4), 0);
         for step in &self.steps {
             let parameters = step.kernel.encode();
             let header = StepHeader {
@@ -445,6 +446,31 @@ mod tests {
         let outputs = crate::host::run(&program, &[bytes_of([10i8, 1, -50, 100])]).expect("a run");
         assert_eq!(outputs, [bytes_of([34i8, -128])]);
         assert_eq!((program.steps[0].macs, program.arena_bytes), (4, 32));
+    }
+
+    /// The bytes of `packed` by sixteen, as `docs/packed-format.md` shows them.
+    fn dump(packed: &[u8]) -> String {
+        let line = |(index, bytes): (usize, &[u8])| {
+            let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{:04x}  {}\n", 16 * index, bytes.join(" "))
+        };
+        packed.chunks(16).enumerate().map(line).collect()
+    }
+
+    #[test]
+    fn the_documented_bytes_are_what_is_packed() {
+        const MARKS: [&str; 2] = ["<!-- dump: begin -->\n```text\n", "```\n<!-- dump: end -->"];
+        let packed = Program::new(&tiny(), InstructionSet::Portable).expect("a program").pack();
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/packed-format.md");
+        let text = std::fs::read_to_string(&file).expect("the documentation");
+        let [start, end] = MARKS.map(|mark| text.find(mark).expect("a mark"));
+        let start = start + MARKS[0].len();
+        if std::env::var_os("BLESS").is_some() {
+            let text = format!("{}{}{}", &text[..start], dump(&packed), &text[end..]);
+            std::fs::write(&file, text).expect("a writable file");
+            return;
+        }
+        assert_eq!(&text[start..end], dump(&packed), "BLESS=1 cargo test -p rasbora-compiler writes it anew");
     }
 
     #[test]

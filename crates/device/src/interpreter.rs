@@ -9,6 +9,7 @@ use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
 use crate::network::{Allowance, Progress};
 use crate::ops::{self, Fault, Kernel, OperandList};
+use crate::params;
 use crate::program::{Io, Program, Step, Steps};
 
 /// A set of kernels. Declared by [`kernel_set!`](crate::kernel_set).
@@ -71,11 +72,9 @@ crate::for_every_kernel!(all_kernels);
 #[doc(hidden)]
 #[inline(never)]
 pub fn check_step<K: Kernel>(step: &Step<'_>, index: u16) -> Result<u32, Fault> {
-    let kernel = K::decode(step.parameters)
-        .filter(|_| step.parameters.len() == K::BYTES)
-        .ok_or(Fault::Parameters { step: index })?;
+    let kernel: &K = params::view(step.parameters).ok_or(Fault::Parameters { step: index })?;
     let operands = K::Operands::decode(step.operands).ok_or(Fault::Operands { step: index })?;
-    ops::check(&kernel, operands.as_ref(), index)?;
+    ops::check(kernel, operands.as_ref(), index)?;
     Ok(kernel.rows())
 }
 
@@ -83,7 +82,7 @@ pub fn check_step<K: Kernel>(step: &Step<'_>, index: u16) -> Result<u32, Fault> 
 #[doc(hidden)]
 #[inline(never)]
 pub fn run_step<K: Kernel, I: Isa>(step: &Step<'_>, rows: Range<u32>, memory: Memory<'_>) {
-    if let (Some(kernel), Some(operands)) = (K::decode(step.parameters), K::Operands::decode(step.operands)) {
+    if let (Some(kernel), Some(operands)) = (params::view::<K>(step.parameters), K::Operands::decode(step.operands)) {
         kernel.run::<I>(rows, memory, &operands);
     }
 }

@@ -1,8 +1,9 @@
 //! Parameters of ops: structs of fixed-width fields that encode, decode and print themselves.
 //!
 //! One macro derives all three, so that the packed format, the interpreter and the emitters know no op by name. A
-//! struct's bytes are its fields in order, little-endian, without padding. Its `Debug` text is a Rust struct literal,
-//! which is what the Rust emitter writes.
+//! struct's bytes are those of C's struct of the same fields on a little-endian machine, the gaps zero: so a packed
+//! program's parameters are read where they lie ([`view`]). Its `Debug` text is a Rust struct literal, which is what the
+//! Rust emitter writes.
 
 use core::fmt::Debug;
 
@@ -14,6 +15,31 @@ pub trait Field: Copy + PartialEq + Debug {
     fn encode(&self, out: &mut [u8]);
     /// Reads a value from the front of `bytes`; `None` where `bytes` is too short or no such value exists.
     fn decode(bytes: &[u8]) -> Option<Self>;
+    /// Whether the bytes, `BYTES` of them, are a value.
+    #[inline(always)]
+    fn sound(bytes: &[u8]) -> bool {
+        let _ = bytes;
+        true
+    }
+}
+
+/// A struct whose bytes in memory are those of its encoding.
+///
+/// # Safety
+/// Implementors are `repr(C)` structs that [`Field::encode`] writes as they lie in memory of a little-endian machine, and
+/// that [`Field::sound`] bytes are a value of.
+pub unsafe trait Plain: Field {}
+
+#[cfg(target_endian = "big")]
+compile_error!("packed programs are little-endian, and read where they lie");
+
+/// The value that lies in `bytes`, where it has their length, is aligned, and they are one.
+#[inline(always)]
+pub fn view<T: Plain>(bytes: &[u8]) -> Option<&T> {
+    let pointer = bytes.as_ptr().cast::<T>();
+    let fits = bytes.len() == size_of::<T>() && pointer.is_aligned() && T::sound(bytes);
+    // SAFETY: the pointer is aligned, to as many bytes as a `T` has, which are one by `sound`.
+    fits.then(|| unsafe { &*pointer })
 }
 
 macro_rules! number_fields {
@@ -46,6 +72,10 @@ impl Field for bool {
             _ => None,
         }
     }
+    #[inline(always)]
+    fn sound(bytes: &[u8]) -> bool {
+        matches!(bytes, [0 | 1, ..])
+    }
 }
 
 impl<T: Field + Default, const N: usize> Field for [T; N] {
@@ -64,6 +94,10 @@ impl<T: Field + Default, const N: usize> Field for [T; N] {
         }
         Some(values)
     }
+    #[inline(always)]
+    fn sound(bytes: &[u8]) -> bool {
+        bytes.chunks_exact(T::BYTES).all(T::sound)
+    }
 }
 
 /// Declares structs of [`Field`]s, and enums without data as fields of one byte.
@@ -77,33 +111,37 @@ macro_rules! params {
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Debug)]
+        #[repr(C)]
         pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
 
         impl $crate::params::Field for $name {
-            const BYTES: usize = 0 $(+ <$type as $crate::params::Field>::BYTES)*;
+            const BYTES: usize = size_of::<Self>();
             fn encode(&self, out: &mut [u8]) {
-                let mut at = 0;
                 $(
-                    if let Some(out) = out.get_mut(at..) {
+                    if let Some(out) = out.get_mut(::core::mem::offset_of!(Self, $field)..) {
                         self.$field.encode(out);
                     }
-                    at += <$type as $crate::params::Field>::BYTES;
                 )*
-                let _ = at;
             }
-            #[inline]
             fn decode(bytes: &[u8]) -> Option<Self> {
                 // One check of the length for all fields.
-                let bytes = bytes.get(..Self::BYTES)?;
-                let mut at = 0;
+                let bytes = bytes.get(..size_of::<Self>())?;
                 $(
-                    let $field = <$type as $crate::params::Field>::decode(bytes.get(at..)?)?;
-                    at += <$type as $crate::params::Field>::BYTES;
+                    let $field =
+                        <$type as $crate::params::Field>::decode(bytes.get(::core::mem::offset_of!(Self, $field)..)?)?;
                 )*
-                let _ = at;
                 Some(Self { $($field,)* })
             }
+            #[inline(always)]
+            fn sound(bytes: &[u8]) -> bool {
+                true $(&& bytes
+                    .get(::core::mem::offset_of!(Self, $field)..)
+                    .is_some_and(<$type as $crate::params::Field>::sound))*
+            }
         }
+
+        // SAFETY: `repr(C)`, encoded field by field where each lies; every field is sound where its bytes are.
+        unsafe impl $crate::params::Plain for $name {}
         $crate::params! { $($rest)* }
     };
     (
@@ -113,6 +151,7 @@ macro_rules! params {
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
         pub enum $name { $($(#[$case_meta])* $case = $value,)* }
 
         impl ::core::fmt::Debug for $name {
@@ -134,6 +173,10 @@ macro_rules! params {
                     _ => None,
                 }
             }
+            #[inline(always)]
+            fn sound(bytes: &[u8]) -> bool {
+                bytes.first().is_some_and(|byte| [$($value),*].contains(byte))
+            }
         }
         $crate::params! { $($rest)* }
     };
@@ -142,6 +185,7 @@ macro_rules! params {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Aligned;
 
     params! {
         /// A struct with every kind of field.
@@ -170,7 +214,23 @@ mod tests {
         let mut bytes = [0; Sample::BYTES];
         sample.encode(&mut bytes);
         assert_eq!(Sample::decode(&bytes), Some(sample));
-        assert_eq!(bytes, [251, 255, 255, 255, 1, 1, 0, 2, 0, 255, 255, 2]);
+        assert_eq!(bytes, [251, 255, 255, 255, 1, 0, 1, 0, 2, 0, 255, 255, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn values_are_read_where_they_lie() {
+        let sample = Sample { a: -5, b: true, c: [1, 2, 65535], d: Case::Two };
+        let mut bytes = Aligned([0; Sample::BYTES + 1]);
+        sample.encode(&mut bytes.0);
+        let (whole, shifted) = (&bytes.0[..Sample::BYTES], &bytes.0[1..]);
+        assert_eq!(view(whole), Some(&sample));
+        assert_eq!(view::<Sample>(shifted), None);
+        assert_eq!(view::<Sample>(&bytes.0), None);
+        for (place, wrong) in [(4, 2), (12, 3), (12, 0)] {
+            let mut bytes = Aligned(bytes.0);
+            bytes.0[place] = wrong;
+            assert_eq!(view::<Sample>(&bytes.0[..Sample::BYTES]), None);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! | 4, 4 | offset of the constants (a multiple of 16) and their length |
 //! | 2, 2 | number of network inputs and of outputs |
 //! | 44 each | inputs, then outputs: [`Io`] |
-//! | state | initial bytes of the state |
+//! | state | initial bytes of the state, then zeros up to a multiple of 4 |
 //! | steps | [`StepHeader`] (20), [`Operand`]s (8 each), parameters |
 //! | constants | weights, biases, multipliers, tables |
 
@@ -177,7 +177,7 @@ impl<'a> Program<'a> {
             header,
             io: bytes.get(Header::BYTES..io_end).ok_or(Fault::Truncated)?,
             state: bytes.get(io_end..state_end).ok_or(Fault::Truncated)?,
-            steps: bytes.get(state_end..constants_start).ok_or(Fault::Truncated)?,
+            steps: bytes.get(state_end.next_multiple_of(4)..constants_start).ok_or(Fault::Truncated)?,
             constants: bytes.get(constants_start..constants_end).ok_or(Fault::Truncated)?,
         };
         if program.constants.as_ptr().addr() & 15 != 0 {
@@ -219,6 +219,8 @@ impl<'a> Program<'a> {
         operand.offset.checked_add(operand.bytes).is_some_and(|end| end <= limit)
     }
 
+    // One copy for all who ask.
+    #[inline(never)]
     fn io(&self, index: usize) -> Option<Io> {
         Io::decode(self.io.get(index * Io::BYTES..)?)
     }

@@ -53,7 +53,7 @@ static size_t first_step(void)
     uint16_t ports[2];
     memcpy(&state, program + 24, sizeof state);
     memcpy(ports, program + 36, sizeof ports);
-    return 40 + 44 * (size_t)(ports[0] + ports[1]) + state;
+    return 40 + 44 * (size_t)(ports[0] + ports[1]) + (state + 3) / 4 * 4;
 }
 
 int main(void)

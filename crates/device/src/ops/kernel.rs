@@ -5,10 +5,10 @@ use core::ops::Range;
 
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand, Space};
-use crate::params::Field;
+use crate::params::{Field, Plain};
 
 /// A kernel with its parameters. [`check`] once, then [`Kernel::run`] as often as wanted.
-pub trait Kernel: Field {
+pub trait Kernel: Plain {
     /// The kernel's number in the packed format; never reused.
     const OPCODE: u16;
     /// `[Operand; N]`: what is read, then what is written.
@@ -23,7 +23,9 @@ pub trait Kernel: Field {
     /// Number of output rows: the whole layer is the range `0..rows()`.
     fn rows(&self) -> u32;
     /// What the instructions of [`Kernel::run`] grow with; for the compiler, which writes down what they are at most.
-    fn effort(&self) -> Effort;
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[])
+    }
     /// What each operand must be.
     fn needs(&self) -> <Self::Operands as OperandList>::Needs;
     /// How the output may overlap operand `read` (a position in [`Kernel::needs`]).
@@ -235,6 +237,7 @@ fn all_fit(needs: &[Need], operands: &[Operand]) -> bool {
     needs.len() == operands.len() && needs.iter().zip(operands).all(|(need, operand)| fits(need, operand))
 }
 
+#[inline(never)]
 fn fits(need: &Need, operand: &Operand) -> bool {
     let space = match need.role {
         Role::Read => true,
