@@ -6,4 +6,5 @@ mod answers;
 mod boards;
 mod data;
 mod failures;
+mod interpreter;
 mod ran;
