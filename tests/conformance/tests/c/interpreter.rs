@@ -125,7 +125,7 @@ fn board(target: &str, memories: &str) {
     let load = |(name, path): &(&str, &str)| {
         let case = case(&corpus, path);
         let program = compile(&case.model, target.isa).expect("a supported model");
-        Model { name: (*name).to_owned(), case, program }
+        Model { name: (*name).to_owned(), case, program, isa: target.isa }
     };
     let loaded: Vec<Model> = FIGURES.iter().map(load).collect();
     let all: Vec<&Model> = loaded.iter().collect();
@@ -175,6 +175,7 @@ fn what_is_refused_says_why() {
         name: "digits".into(),
         case: conformance::Case { name: String::new(), model, calls: Vec::new() },
         program,
+        isa: InstructionSet::Portable,
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
     build(folder.path(), &[&digits], Platform::Host);
