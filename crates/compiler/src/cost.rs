@@ -117,6 +117,7 @@ const TABLE: &[(u16, [Coefficients; 2])] = &[
         ],
     ),
     (PairedFullyConnected::OPCODE, [fitted([1_650.0, 0.0], &[55.0, 26.6]), fitted([1_650.0, 0.0], &[55.0, 26.6])]),
+    (LinearAdd::OPCODE, [fitted([1_800.0, 0.0], &[90.0, 30.0]), fitted([1_800.0, 0.0], &[90.0, 16.0])]),
 ];
 
 /// Rows of a kernel, and the instructions that they take at most on the cores of `isa`.

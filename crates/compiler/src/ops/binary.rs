@@ -4,6 +4,7 @@ use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::axes::{Axis, loop_over, row_major, rows};
+use super::linear_add::linear_add;
 use super::quantised::{affine, expect_dtype};
 use super::{Activation, Operation, quantise_multiplier};
 use crate::graph::{DType, Shape, Tensor};
@@ -97,6 +98,15 @@ impl Binary {
             requantise: self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?,
         };
         let operands = [site.read(0), site.read(1), site.write(0)];
+        let shape = &site.output(0).shape;
+        if [0, 1].iter().all(|&input| site.input(input).shape == *shape)
+            && let Ok(elements) = u32::try_from(site.output(0).elements())
+        {
+            let sign = if kernel.subtract { -1.0 } else { 1.0 };
+            if let Some(linear) = linear_add(elements, [a / out, sign * b / out], |a, b| kernel.sum(a, b)) {
+                return site.step(linear, &operands);
+            }
+        }
         site.step(kernel, &operands)
     }
 }

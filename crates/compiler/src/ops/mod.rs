@@ -10,6 +10,7 @@ mod conv2d;
 mod depthwise_conv2d;
 mod dequantise;
 mod fully_connected;
+mod linear_add;
 mod mean;
 mod movement;
 mod pad;

@@ -150,6 +150,20 @@ impl Broadcast {
     }
 }
 
+impl AddI8 {
+    /// The sum or difference of two elements.
+    #[inline(always)]
+    pub fn sum(&self, x: i8, y: i8) -> i8 {
+        let [x_offset, y_offset] = self.offsets;
+        let [x_multiplier, y_multiplier] = self.multipliers;
+        let x = multiply((x as i32).wrapping_add(x_offset).wrapping_shl(ADD_LEFT_SHIFT), x_multiplier);
+        let y = multiply((y as i32).wrapping_add(y_offset).wrapping_shl(ADD_LEFT_SHIFT), y_multiplier);
+        // All ones negates: `(y ^ -1) + 1`.
+        let negate = -(self.subtract as i32);
+        self.requantise.apply(x.wrapping_add((y ^ negate).wrapping_sub(negate)), self.multiplier)
+    }
+}
+
 impl Kernel for AddI8 {
     const OPCODE: u16 = 7;
     type Operands = [Operand; 3];
@@ -177,17 +191,8 @@ impl Kernel for AddI8 {
 
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[a, b, out]: &[Operand; 3]) {
-        let ([a_offset, b_offset], [a_multiplier, b_multiplier]) = (self.offsets, self.multipliers);
-        let scale = |x: i8, offset: i32, multiplier: Multiplier| {
-            multiply(i32::from(x).wrapping_add(offset).wrapping_shl(ADD_LEFT_SHIFT), multiplier)
-        };
-        // All ones negates: `(x ^ -1) + 1`.
-        let negate = -i32::from(self.subtract);
         let inputs = [memory.view::<i8>(a), memory.view(b)];
-        self.broadcast.apply(rows, inputs, memory.view_mut(out), |x, y| {
-            let y = (scale(y, b_offset, b_multiplier) ^ negate).wrapping_sub(negate);
-            self.requantise.apply(scale(x, a_offset, a_multiplier).wrapping_add(y), self.multiplier)
-        });
+        self.broadcast.apply(rows, inputs, memory.view_mut(out), |x, y| self.sum(x, y));
     }
 }
 

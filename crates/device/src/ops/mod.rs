@@ -16,6 +16,7 @@ pub mod depthwise_conv2d;
 pub mod dequantise;
 pub mod fill;
 pub mod fully_connected;
+pub mod linear_add;
 pub mod mean;
 pub mod paired_conv2d;
 pub mod paired_fully_connected;
@@ -35,6 +36,7 @@ pub use depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dF32};
 pub use dequantise::Dequantise;
 pub use fill::Fill;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
+pub use linear_add::LinearAdd;
 pub use mean::{Mean, MeanF32};
 pub use paired_conv2d::PairedConv2d;
 pub use paired_fully_connected::PairedFullyConnected;
@@ -75,6 +77,7 @@ macro_rules! for_every_kernel {
             24 => PairedConv2d,
             25 => QuadDepthwiseConv2d,
             26 => PairedFullyConnected,
+            27 => LinearAdd,
         }
     };
 }
