@@ -105,8 +105,8 @@ const TABLE: &[(u16, [Coefficients; 2])] = &[
     (
         PairedConv2d::OPCODE,
         [
-            fitted([2_770.0, 0.0], &[55.0, 332.0, 228.0, 21.1, 23.2, 8.43, 168.0, 17.7, 10.7]),
-            fitted([2_770.0, 0.0], &[55.0, 332.0, 228.0, 21.1, 23.2, 8.43, 168.0, 17.7, 10.7]),
+            fitted([2_800.0, 4.5], &[300.0, 150.0, 14.0, 16.0, 34.0, 8.9, 80.0, 5.5]),
+            fitted([2_800.0, 4.5], &[300.0, 150.0, 14.0, 16.0, 34.0, 8.9, 80.0, 5.5]),
         ],
     ),
     (
@@ -118,6 +118,13 @@ const TABLE: &[(u16, [Coefficients; 2])] = &[
     ),
     (PairedFullyConnected::OPCODE, [fitted([1_650.0, 0.0], &[55.0, 26.6]), fitted([1_650.0, 0.0], &[55.0, 26.6])]),
     (LinearAdd::OPCODE, [fitted([1_800.0, 0.0], &[90.0, 30.0]), fitted([1_800.0, 0.0], &[90.0, 16.0])]),
+    (
+        PlaneDepthwiseConv2d::OPCODE,
+        [
+            fitted([2_500.0, 1.2], &[200.0, 1_000.0, 300.0, 28.0, 20.0]),
+            fitted([2_500.0, 1.2], &[200.0, 1_000.0, 300.0, 28.0, 20.0]),
+        ],
+    ),
 ];
 
 /// Rows of a kernel, and the instructions that they take at most on the cores of `isa`.

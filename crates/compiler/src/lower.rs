@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use rasbora_device::arithmetic::Requantise;
+use rasbora_device::isa::paired::SCALE;
 use rasbora_device::memory::Multiplier;
 use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap};
 use thiserror::Error;
 
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
-use crate::ops::paired::{self, Streams};
-use crate::ops::paired_column;
+use crate::ops::paired::Layer;
 use crate::ops::{Operation, quantised};
 use crate::target::InstructionSet;
 
@@ -203,47 +203,21 @@ impl<'a> Site<'a> {
         Ok((self.constant(bytes), multipliers.len() as u32))
     }
 
-    /// The streams of paired weights for a layer whose input, weights, bias and output are inputs 0, 1, 2 and output 0;
-    /// `None` where they are not proven to give the same bytes.
+    /// The constants that `streams` makes of a layer with `weights`, one output's after the other's, whose input, weights,
+    /// bias and output are inputs 0, 1, 2 and output 0; `None` where they are not proven to give the same bytes.
     ///
     /// # Errors
     /// Where scales are missing.
-    pub fn paired_streams(&self, requantise: Requantise) -> Result<Option<Streams>, LowerError> {
-        let Some(weights) = self.input(1).values::<i8>() else { return Ok(None) };
-        self.fitted_streams(&weights, requantise, paired::streams)
-    }
-
-    /// As [`Site::paired_streams`], for a depthwise layer with an output for each input.
-    ///
-    /// # Errors
-    /// Where scales are missing.
-    pub fn quad_streams(&self, requantise: Requantise) -> Result<Option<Streams>, LowerError> {
-        let Some(weights) = self.input(1).values::<i8>() else { return Ok(None) };
-        let outputs = self.output(0).shape.last().copied().unwrap_or_default();
-        let of_output = |o: usize| weights.iter().skip(o).step_by(outputs.max(1)).copied();
-        let weights: Vec<i8> = (0..outputs).flat_map(of_output).collect();
-        self.fitted_streams(&weights, requantise, paired::quad_streams)
-    }
-
-    /// As [`Site::paired_streams`], for one column.
-    ///
-    /// # Errors
-    /// Where scales are missing.
-    pub fn paired_column_streams(&self, requantise: Requantise) -> Result<Option<paired_column::Streams>, LowerError> {
-        let Some(weights) = self.input(1).values::<i8>() else { return Ok(None) };
-        self.fitted_streams(&weights, requantise, paired_column::streams)
-    }
-
-    fn fitted_streams<S>(
+    pub fn fitted<S>(
         &self,
         weights: &[i8],
         requantise: Requantise,
-        streams: fn(paired::Layer<'_>) -> Option<S>,
+        streams: fn(Layer<'_>) -> Option<S>,
     ) -> Result<Option<S>, LowerError> {
         let Some(bias) = self.input(2).values::<i32>() else { return Ok(None) };
         let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), bias.len())
             .map_err(|reason| self.refuse(reason))?;
-        Ok(streams(paired::Layer { weights, bias: &bias, multipliers: &multipliers, requantise }))
+        Ok(streams(Layer { weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE }))
     }
 
     /// Adds a step.

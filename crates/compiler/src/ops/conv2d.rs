@@ -1,9 +1,10 @@
 //! Convolution: `[n, h, w, g·i] ∗ [o, kh, kw, i] + [o] → [n, h′, w′, o]`.
 
+use rasbora_device::arithmetic::Requantise;
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::paired::Streams;
+use super::paired::{Streams, streams};
 use super::quantised::{channel_multipliers, expect_dtype};
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor};
@@ -73,6 +74,61 @@ pub fn check_weighted(
     }
 }
 
+/// Scratch memory that a strip of input may take: the rows that two strips share are copied twice.
+const STRIP_BYTES: u64 = 3328;
+
+/// A convolution of one group, for the kernel with paired weights.
+pub struct Paired<'a> {
+    /// The window's sizes.
+    pub window: kernels::Window,
+    /// Input channels.
+    pub inputs: u32,
+    /// Output channels.
+    pub outputs: u32,
+    /// The input outside the image.
+    pub padding_value: i8,
+    /// Weights `[o, kh, kw, i]`.
+    pub weights: &'a [i8],
+    /// Zero point and range of the output.
+    pub requantise: Requantise,
+}
+
+impl Paired<'_> {
+    /// Adds the step where its bytes are proven to be TFLite's; says whether they are.
+    ///
+    /// # Errors
+    /// Where scales are missing or sizes out of range.
+    pub fn lower(self, site: &mut Site<'_>) -> Result<bool, LowerError> {
+        let Self { window, inputs, outputs, padding_value, weights, requantise } = self;
+        if window.dilation[1] != 1 && window.kernel[1] != 1 {
+            return Ok(false);
+        }
+        let kernel = |signed, zero, shift| kernels::PairedConv2d {
+            window,
+            inputs,
+            outputs,
+            strip: 1,
+            padding_value,
+            signed,
+            zero,
+            shift,
+        };
+        let run = kernel(false, 0, 0).run_bytes().max(1) as usize;
+        let padded = |run: &[i8]| {
+            let zeros = run.len().next_multiple_of(4) - run.len();
+            run.iter().copied().chain(std::iter::repeat_n(0, zeros)).collect::<Vec<i8>>()
+        };
+        let weights: Vec<i8> = weights.chunks(run).flat_map(padded).collect();
+        let Some(Streams { filters, signed, zero, shift }) = site.fitted(&weights, requantise, streams)? else {
+            return Ok(false);
+        };
+        let kernel = kernel(signed, zero, shift).in_strips(STRIP_BYTES);
+        let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+        let operands = [site.read(0), site.constant(filters), scratch, site.write(0)];
+        site.step(kernel, &operands).map(|()| true)
+    }
+}
+
 impl Operation for Conv2d {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
         let [input, weights, _] = inputs else {
@@ -115,10 +171,11 @@ impl Operation for Conv2d {
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
         let paired = site.isa() == InstructionSet::Armv7em && groups == 1;
-        if paired && let Some(Streams { filters, signed, zero, shift }) = site.paired_streams(requantise)? {
-            let kernel = kernels::PairedConv2d { window, inputs, outputs, padding_value, signed, zero, shift };
-            let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
-            return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
+        if paired && let Some(weights) = site.input(1).values::<i8>() {
+            let layer = Paired { window, inputs, outputs, padding_value, weights: &weights, requantise };
+            if layer.lower(site)? {
+                return Ok(());
+            }
         }
         let (multipliers, count) = site.multipliers(o)?;
         let kernel = kernels::Conv2d { window, inputs, outputs, groups, padding_value, requantise, multipliers: count };

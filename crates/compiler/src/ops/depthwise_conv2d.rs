@@ -4,8 +4,8 @@ use rasbora_device::ops as kernels;
 use rasbora_device::ops::depthwise_conv2d::block_of;
 use serde::{Deserialize, Serialize};
 
-use super::conv2d::{check_weighted, of_rank};
-use super::paired::Streams;
+use super::conv2d::{Paired, check_weighted, of_rank};
+use super::paired::{Streams, plane_streams, quad_streams};
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site, Value};
@@ -28,6 +28,10 @@ pub struct DepthwiseConv2d {
     /// The input outside the image.
     pub padding_value: i32,
 }
+
+/// Scratch memory that a strip of planes may take: the rows that two strips share are spread twice, and an arena has
+/// little to spare.
+const STRIP_BYTES: u64 = 8192;
 
 impl Operation for DepthwiseConv2d {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
@@ -72,12 +76,39 @@ impl Operation for DepthwiseConv2d {
         site.expect_folded(self.input_offset)?;
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
-        let quads = site.isa() == InstructionSet::Armv7em && depth == 1 && inputs >= 4;
-        if quads && let Some(Streams { filters, signed, zero, shift }) = site.quad_streams(requantise)? {
-            let channels = inputs;
-            let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
-            let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
-            return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
+        if site.isa() == InstructionSet::Armv7em
+            && let Some(weights) = site.input(1).values::<i8>()
+        {
+            let of_output = |output: usize| weights.iter().skip(output).step_by(o).copied();
+            let weights: Vec<i8> = (0..o).flat_map(of_output).collect();
+            if depth == 1
+                && inputs >= 4
+                && kernels::PlaneDepthwiseConv2d::takes(&window)
+                && let Some((Streams { filters, signed, zero, .. }, factor)) =
+                    site.fitted(&weights, requantise, plane_streams)?
+            {
+                let channels = inputs;
+                let kernel =
+                    kernels::PlaneDepthwiseConv2d { window, channels, strip: 1, padding_value, signed, zero, factor }
+                        .in_strips(STRIP_BYTES);
+                let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
+                return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
+            }
+            if depth == 1
+                && inputs >= 4
+                && let Some(Streams { filters, signed, zero, shift }) =
+                    site.fitted(&weights, requantise, quad_streams)?
+            {
+                let channels = inputs;
+                let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
+                let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
+                return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
+            }
+            // With one input channel this is a convolution.
+            let layer = Paired { window, inputs, outputs: o as u32, padding_value, weights: &weights, requantise };
+            if inputs == 1 && layer.lower(site)? {
+                return Ok(());
+            }
         }
         let block = block_of(depth);
         let weights = packed_weights::<i8>(site, [kh * kw, o], block as usize)?;

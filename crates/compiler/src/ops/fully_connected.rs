@@ -4,7 +4,7 @@ use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::{check_weighted, of_rank};
-use super::paired_column::Streams;
+use super::paired_column::{Streams, streams};
 use super::{Activation, Operation};
 use crate::graph::{DType, Shape, Tensor};
 use crate::lower::{LowerError, Site};
@@ -69,7 +69,8 @@ impl Operation for FullyConnected {
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         if site.isa() == InstructionSet::Armv7em
             && inputs.is_multiple_of(4)
-            && let Some(streams) = site.paired_column_streams(requantise)?
+            && let Some(weights) = site.input(1).values::<i8>()
+            && let Some(streams) = site.fitted(&weights, requantise, streams)?
         {
             let Streams { filters, multiplier, correction, zero } = streams;
             let kernel = kernels::PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero };

@@ -1,10 +1,10 @@
 //! Requantisation in three instructions, proven equal to TFLite's double rounding, and the streams of paired weights.
 //!
 //! The kernels of [`rasbora_device::isa::paired`] compute `y = saturate((hi(a · m) + zero) >> shift)` with
-//! `a = 256·sum + β`.
+//! `a = scale·sum + β`.
 //! TFLite's output is a monotone step function of the sum, so it is known by its thresholds `Tⱼ`, the least sum whose output
 //! is at least `j`. With `Cⱼ = ⌈(2ˢʰⁱᶠᵗ·j − zero)·2³² / m⌉` the kernel's output is at least `j` just where `a ≥ Cⱼ`: both are equal
-//! for every sum in the layer's range exactly if `max(Cⱼ − 256·Tⱼ) ≤ β ≤ min(Cⱼ − 256·Tⱼ) + 255`. The search tries `m` near
+//! for every sum in the layer's range exactly if `max(Cⱼ − scale·Tⱼ) ≤ β ≤ min(Cⱼ − scale·Tⱼ) + scale − 1`. The search tries `m` near
 //! its nominal value; equal thresholds are the proof.
 //!
 //! TFLite rounds half away from zero, which moves the thresholds of negative sums. Where the activation does not cut them
@@ -14,7 +14,8 @@ use std::ops::Range;
 
 use rasbora_device::arithmetic::{Requantise, multiply};
 use rasbora_device::isa::Paired;
-use rasbora_device::isa::paired::{FINE_SHIFT, OFFSET, SHIFT, pair};
+use rasbora_device::isa::paired::{FINE_SHIFT, OFFSET, SCALE, SHIFT, pair};
+use rasbora_device::isa::planes;
 use rasbora_device::isa::quads::lanes;
 use rasbora_device::memory::Multiplier;
 
@@ -37,12 +38,15 @@ pub struct Layer<'a> {
     pub multipliers: &'a [Multiplier],
     /// Zero point and range of the output.
     pub requantise: Requantise,
+    /// What the kernel's accumulators are scaled by.
+    pub scale: i64,
 }
 
 /// Constants of a layer for the kernels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Streams {
-    /// The `filters` of [`rasbora_device::isa::paired`] or [`rasbora_device::isa::quads`].
+    /// The `filters` of [`rasbora_device::isa::paired`], [`quads`](rasbora_device::isa::quads) or
+    /// [`planes`](rasbora_device::isa::planes).
     pub filters: Vec<u8>,
     /// See [`Paired::signed`].
     pub signed: bool,
@@ -64,7 +68,7 @@ pub(super) struct Fit {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Chosen {
     pub(super) multiplier: i32,
-    /// The layer's bias, scaled by 256, and `β`.
+    /// The layer's bias, scaled, and `β`.
     pub(super) bias: i32,
     pub(super) correction: i32,
 }
@@ -88,40 +92,43 @@ impl Bounds {
 pub(super) struct Steps {
     thresholds: Vec<(i64, i64)>,
     pub(super) range: Bounds,
+    /// The output, where there is just one sum: all weights are 0.
+    constant: Option<i64>,
+    scale: i64,
 }
 
 impl Steps {
     /// `None` where a sum times a left shift leaves 32 bits: then TFLite's arithmetic is not monotone.
-    fn new(range: Bounds, multiplier: Multiplier, requantise: Requantise) -> Option<Self> {
+    fn new(range: Bounds, multiplier: Multiplier, layer: Layer<'_>) -> Option<Self> {
         let left = multiplier.shift.max(0);
         let fits = |sum: i64| sum.checked_mul(1 << left).is_some_and(|sum| i32::try_from(sum).is_ok());
         if left > 30 || !fits(range.least) || !fits(range.most) || multiplier.value < 0 {
             return None;
         }
-        let output = |sum: i64| i64::from(requantise.clamp(multiply(sum as i32, multiplier)));
+        let output = |sum: i64| i64::from(layer.requantise.clamp(multiply(sum as i32, multiplier)));
+        let constant = (range.least == range.most).then(|| output(range.least));
         let mut thresholds = Vec::with_capacity(255);
         let (mut from, end) = (range.least, range.most + 1);
         for j in -127..=127 {
-            let real = (j - i64::from(requantise.zero_point)) as f64 - 0.5;
+            let real = (j - i64::from(layer.requantise.zero_point)) as f64 - 0.5;
             from = match j {
-                _ if j <= requantise.min.into() => from,
-                _ if j > requantise.max.into() => end,
+                _ if j <= layer.requantise.min.into() => from,
+                _ if j > layer.requantise.max.into() => end,
                 _ => first((real / real_of(multiplier)).round() as i64, from..end, |sum| output(sum) >= j),
             };
             thresholds.push((j, from));
         }
-        Some(Self { thresholds, range })
+        Some(Self { thresholds, range, constant, scale: layer.scale })
     }
 
     /// What `β` may be with multiplier `m` and [`Paired::zero`], if there is any. Without `split` one `β` must serve sums
     /// that are negative and those that are not.
     pub(super) fn fit(&self, m: i64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
         // With `split`, the sign of the biased sum must be that of the sum.
-        let mut beta = if split { Bounds { least: 0, most: 255 } } else { Bounds::ALL };
+        let mut beta = if split { Bounds { least: 0, most: self.scale - 1 } } else { Bounds::ALL };
         let mut negative = Bounds::ALL;
         for &(j, threshold) in &self.thresholds {
-            let reach = (((j << shift) - zero) << 32).div_ceil_exact(m);
-            let at_threshold = reach - 256 * threshold;
+            let at_threshold = reach(j, m, zero, shift) - self.scale * threshold;
             // The sum at the threshold reaches `j`, and the one before does not.
             if threshold <= self.range.most {
                 let side = if threshold < 0 && split { &mut negative } else { &mut beta };
@@ -129,7 +136,7 @@ impl Steps {
             }
             if threshold > self.range.least {
                 let side = if threshold - 1 < 0 && split { &mut negative } else { &mut beta };
-                side.most = side.most.min(at_threshold + 255);
+                side.most = side.most.min(at_threshold + self.scale - 1);
             }
             if beta.is_empty() || negative.is_empty() {
                 return None;
@@ -137,9 +144,24 @@ impl Steps {
         }
         // The scaled sums must not leave 32 bits.
         let Bounds { least, most } = self.range;
-        let room = Bounds { least: i64::from(i32::MIN) - 256 * least, most: i64::from(i32::MAX) - 256 * most };
+        let room =
+            Bounds { least: i64::from(i32::MIN) - self.scale * least, most: i64::from(i32::MAX) - self.scale * most };
         let possible = |bounds: Bounds| bounds.least <= room.most && room.least <= bounds.most;
         (possible(beta) && possible(negative)).then_some(Fit { multiplier: m as i32, beta, negative })
+    }
+}
+
+/// `Cⱼ`, the least `a` whose output is at least `j`.
+fn reach(j: i64, m: i64, zero: i64, shift: u32) -> i64 {
+    (((j << shift) - zero) << 32).div_ceil_exact(m)
+}
+
+impl Chosen {
+    /// Constants that give `value` where there is no sum, whatever the bias was: it may be too large to be scaled.
+    fn constant(value: i64, zero: i64, shift: u32) -> Self {
+        const MULTIPLIER: i32 = 1 << 24;
+        let [least, most] = [value, value + 1].map(|j| reach(j, MULTIPLIER.into(), zero, shift));
+        Self { multiplier: MULTIPLIER, bias: ((least + most) / 2) as i32, correction: 0 }
     }
 }
 
@@ -184,11 +206,9 @@ struct Fitted {
 
 /// The streams of paired weights for a layer; `None` where no proof is found or the sums leave 32 bits.
 pub fn streams(layer: Layer<'_>) -> Option<Streams> {
-    if layer.bias.len() < 2 || layer.weights.contains(&i8::MIN) {
-        return None;
-    }
-    let filters = filters(layer)?;
-    let fitted = fit(layer, &filters)?;
+    let filters =
+        filters(layer).filter(|filters| filters.len() >= 2 && filters.iter().all(|filter| pairable(filter)))?;
+    let fitted = fit(layer, &filters, &[FINE_SHIFT, SHIFT])?;
     Some(fitted.streams(encode(&filters, &fitted)))
 }
 
@@ -197,7 +217,7 @@ pub fn streams(layer: Layer<'_>) -> Option<Streams> {
 pub fn quad_streams(layer: Layer<'_>) -> Option<Streams> {
     let filters = filters(layer)?;
     let last = filters.len().checked_sub(4)?;
-    let fitted = fit(layer, &filters)?;
+    let fitted = fit(layer, &filters, &[FINE_SHIFT, SHIFT])?;
     let mut words: Vec<u32> = Vec::new();
     for first in (0..filters.len()).step_by(4) {
         let first = first.min(last);
@@ -209,6 +229,35 @@ pub fn quad_streams(layer: Layer<'_>) -> Option<Streams> {
     Some(fitted.streams(words))
 }
 
+/// Whether the lanes of `filter` have 16 bits: `256·w₀ + w₁ ≥ −2¹⁵`.
+pub(super) fn pairable(filter: &[i8]) -> bool {
+    !filter.chunks_exact(2).any(|pair| pair[0] == i8::MIN && pair[1] < 0)
+}
+
+/// The streams of [`rasbora_device::isa::planes`] for a depthwise 3×3 layer of at least four outputs, and
+/// [`Planes::factor`](rasbora_device::isa::Planes::factor); `None` where no proof is found or the sums leave 32 bits.
+pub fn plane_streams(layer: Layer<'_>) -> Option<(Streams, u8)> {
+    let filters = filters(layer)?;
+    let last = filters.len().checked_sub(4)?;
+    let (fitted, factor) = planes::FACTORS.into_iter().find_map(|factor| {
+        let scale = SCALE * i64::from(factor);
+        Some((fit(Layer { scale, ..layer }, &filters, &[FINE_SHIFT])?, factor))
+    })?;
+    let mut words: Vec<u32> = Vec::new();
+    for o in (0..filters.len()).step_by(4).flat_map(|first| first.min(last)..first.min(last) + 4) {
+        words.extend(filters[o].as_chunks().0.iter().map(|&row| planes::taps(row)));
+        let Chosen { multiplier, bias, correction } = fitted.outputs[o];
+        words.extend([bias, multiplier].map(i32::cast_unsigned));
+        words.extend(fitted.signed.then_some(correction.cast_unsigned()));
+    }
+    Some((fitted.streams(words), factor))
+}
+
+/// The multiplier of accumulators that are scaled by `scale`, as a real number: `hi()` divides by 2³².
+pub(super) fn nominal(real: f64, scale: i64, shift: u32) -> f64 {
+    real * 2f64.powi(32 + shift as i32) / scale as f64
+}
+
 /// The weights of each output.
 pub(super) fn filters(layer: Layer<'_>) -> Option<Vec<&[i8]>> {
     let taps = layer.weights.len().checked_div(layer.bias.len()).filter(|&taps| taps > 0)?;
@@ -218,44 +267,48 @@ pub(super) fn filters(layer: Layer<'_>) -> Option<Vec<&[i8]>> {
     Some(layer.weights.chunks_exact(taps).collect())
 }
 
-fn fit(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Fitted> {
+fn fit(layer: Layer<'_>, filters: &[&[i8]], shifts: &[u32]) -> Option<Fitted> {
     let outputs = thresholds(layer, filters)?;
-    [FINE_SHIFT, SHIFT].into_iter().find_map(|shift| fit_shift(layer, &outputs, shift))
+    // Corrections take cycles and constants: they come last.
+    [false, true]
+        .into_iter()
+        .find_map(|split| shifts.iter().find_map(|&shift| fit_shift(layer, &outputs, shift, split)))
 }
 
 /// The thresholds of each output and its multiplier as a real number.
 pub(super) fn thresholds(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Vec<(Steps, f64)>> {
     let output = |(o, (filter, &bias)): (usize, (&&[i8], &i32))| {
         let multiplier = *layer.multipliers.get(o).or(layer.multipliers.first())?;
-        let steps = Steps::new(sum_range(filter, bias), multiplier, layer.requantise)?;
+        let steps = Steps::new(sum_range(filter, bias), multiplier, layer)?;
         Some((steps, real_of(multiplier)))
     };
     filters.iter().zip(layer.bias).enumerate().map(output).collect()
 }
 
 /// `outputs` are the thresholds of each output and its multiplier as a real number.
-fn fit_shift(layer: Layer<'_>, outputs: &[(Steps, f64)], shift: u32) -> Option<Fitted> {
-    let choose = |zero: i32, split: bool| {
+fn fit_shift(layer: Layer<'_>, outputs: &[(Steps, f64)], shift: u32, split: bool) -> Option<Fitted> {
+    let choose = |zero: i32| {
         let output = |((steps, real), &bias): (&(Steps, f64), &i32)| {
-            // The sum is scaled by 2^8, and hi() divides by 2^32.
-            let fit = fits(steps, real * 2f64.powi(24 + shift as i32), zero.into(), shift, split)?;
-            fit.choose(steps.range, bias, split)
+            if let Some(value) = steps.constant {
+                return Some(Chosen::constant(value, zero.into(), shift));
+            }
+            fits(steps, nominal(*real, layer.scale, shift), zero.into(), shift, split)?.choose(steps, bias, split)
         };
         let outputs = outputs.iter().zip(layer.bias).map(output).collect::<Option<Vec<_>>>()?;
         Some(Fitted { outputs, signed: split, zero, shift })
     };
-    choose(0, false).or_else(|| zeros(layer.requantise, shift).find_map(|zero| choose(zero, true)))
+    if split { zeros(layer.requantise, shift).find_map(choose) } else { choose(0) }
 }
 
 impl Fit {
     /// `None` where a sum leaves 32 bits.
-    pub(super) fn choose(self, range: Bounds, bias: i32, split: bool) -> Option<Chosen> {
+    pub(super) fn choose(self, steps: &Steps, bias: i32, split: bool) -> Option<Chosen> {
         let beta = self.beta.middle();
         let correction = if split { self.negative.middle() - beta } else { 0 };
-        let scaled = |sum: i64| i32::try_from(256 * sum + beta).ok();
+        let scaled = |sum: i64| i32::try_from(steps.scale * sum + beta).ok();
         let correction = i32::try_from(correction).ok()?;
         let corrected = |sum: i64| scaled(sum)?.checked_add(correction);
-        corrected(range.least).and(corrected(range.most))?;
+        corrected(steps.range.least).and(corrected(steps.range.most))?;
         Some(Chosen { multiplier: self.multiplier, bias: scaled(bias.into())?, correction })
     }
 }
@@ -336,12 +389,12 @@ pub(super) fn weights(block: &[&[i8]], chosen: &[Chosen]) -> Vec<u32> {
     words
 }
 
-/// Blocks of three outputs, then of two: biases, lanes step by step, corrections where there are any, multipliers.
+/// Blocks of outputs: biases, lanes step by step, corrections where there are any, multipliers.
 fn encode(filters: &[&[i8]], fitted: &Fitted) -> Vec<u32> {
     let mut words: Vec<u32> = Vec::new();
-    let (threes, twos) = Paired::blocks(filters.len() as u32);
+    let steps = filters.first().map_or(0, |filter| filter.len()).div_ceil(4);
     let mut output = 0;
-    for width in std::iter::repeat_n(3, threes as usize).chain(std::iter::repeat_n(2, twos as usize)) {
+    for width in Paired::widths(filters.len() as u32, steps as u64) {
         let block = output..output + width;
         words.extend(weights(&filters[block.clone()], &fitted.outputs[block.clone()]));
         words.extend(fitted.tail(block));
@@ -362,7 +415,8 @@ mod tests {
         let (multiplier, requantise) = (quantise_multiplier(real), Requantise { zero_point, min, max: 127 });
         // Two taps of 127 and a bias spread the sums enough; the range is what counts.
         let weights: Vec<i8> = (0..2 * 64).map(|i| if i % 2 == 0 { 127 } else { -127 }).collect();
-        let layer = Layer { weights: &weights, bias: &[sums, -sums], multipliers: &[multiplier], requantise };
+        let layer =
+            Layer { weights: &weights, bias: &[sums, -sums], multipliers: &[multiplier], requantise, scale: 256 };
         let Some(streams) = streams(layer) else { return false };
         let words: Vec<i32> =
             streams.filters.chunks(4).map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
@@ -390,5 +444,30 @@ mod tests {
             fitted += usize::from(check(real, 4, -128, 3000));
         }
         assert!(fitted >= 76, "only {fitted} of 80 were fitted");
+    }
+
+    #[test]
+    fn an_output_without_weights_is_its_constant() {
+        // Its bias is too large to be scaled, as TFLite writes biases of channels that training has switched off.
+        let weights = [0, 0, 0, 0, 50, -20, 30, 7];
+        let multipliers = [quantise_multiplier(1e-7), quantise_multiplier(0.01)];
+        for (bias, zero_point) in [(-200_000_000, -128), (300_000_000, -128), (200_000_000, 5)] {
+            let requantise = Requantise { zero_point, min: -128, max: 127 };
+            let layer =
+                Layer { weights: &weights, bias: &[bias, 100], multipliers: &multipliers, requantise, scale: SCALE };
+            let streams = streams(layer).expect("streams");
+            let words: Vec<i32> = streams.filters.as_chunks().0.iter().map(|&word| i32::from_le_bytes(word)).collect();
+            let [constant, multiplier] = [words[0], words[words.len() - 2]];
+            let correction = if streams.signed { words[words.len() - 4] } else { 0 };
+            let rounding = Rounding { zero: streams.zero, shift: streams.shift };
+            let found = rasbora_device::isa::paired::requantise(constant, multiplier, correction, rounding);
+            assert_eq!(found, requantise.apply(bias, multipliers[0]), "bias {bias}, zero point {zero_point}");
+        }
+    }
+
+    #[test]
+    fn lanes_must_have_16_bits() {
+        assert!(pairable(&[-128, 0, 1, -128, -128, 127, -128]));
+        assert!(!pairable(&[1, 2, -128, -1]));
     }
 }

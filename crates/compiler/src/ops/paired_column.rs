@@ -9,7 +9,9 @@ use rasbora_device::isa::PairedColumn;
 use rasbora_device::isa::paired::SHIFT;
 use rasbora_device::isa::paired_column::BLOCK;
 
-use super::paired::{Bounds, Chosen, Fit, Layer, REACH, Steps, filters, fits, near, thresholds, weights, zeros};
+use super::paired::{
+    Bounds, Chosen, Fit, Layer, REACH, Steps, filters, fits, near, nominal, pairable, thresholds, weights, zeros,
+};
 use crate::graph::bytes_of;
 
 /// Most outputs for which multipliers on one side of the nominal one are tried, all tries together.
@@ -30,12 +32,8 @@ pub struct Streams {
 
 /// The streams for a layer; `None` where no proof is found or the sums leave 32 bits.
 pub fn streams(layer: Layer<'_>) -> Option<Streams> {
-    if layer.weights.contains(&i8::MIN) {
-        return None;
-    }
-    let filters = filters(layer)?;
-    // The sum is scaled by 2^8, and hi() divides by 2^32.
-    let scaled = |(steps, real)| (steps, real * 2f64.powi(24 + SHIFT as i32));
+    let filters = filters(layer).filter(|filters| filters.iter().all(|filter| pairable(filter)))?;
+    let scaled = |(steps, real)| (steps, nominal(real, layer.scale, SHIFT));
     let outputs: Vec<(Steps, f64)> = thresholds(layer, &filters)?.into_iter().map(scaled).collect();
     let signed = zeros(layer.requantise, SHIFT).map(|zero| (zero, true));
     let (zero, chosen, shared) = once((0, false)).chain(signed).find_map(|(zero, split)| {
@@ -62,7 +60,7 @@ fn with_one_multiplier(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split:
             let beta = Bounds { least, most }.middle();
             let only = |value| Bounds { least: value, most: value };
             let fit = Fit { beta: only(beta), negative: only(beta + correction), ..fit };
-            fit.choose(steps.range, bias, split)
+            fit.choose(steps, bias, split)
         };
         outputs.iter().zip(bias).map(choose).collect()
     })
@@ -90,7 +88,7 @@ fn one_correction(order: &mut [&Steps], fit: impl Fn(&Steps) -> Option<Fit>) -> 
 /// A multiplier and a correction for each output.
 fn with_own_multipliers(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split: bool) -> Option<Vec<Chosen>> {
     let choose = |((steps, nominal), &bias): (&(Steps, f64), &i32)| {
-        fits(steps, *nominal, zero.into(), SHIFT, split)?.choose(steps.range, bias, split)
+        fits(steps, *nominal, zero.into(), SHIFT, split)?.choose(steps, bias, split)
     };
     outputs.iter().zip(bias).map(choose).collect()
 }
@@ -116,6 +114,7 @@ fn encode(filters: &[&[i8]], chosen: &[Chosen], shared: bool) -> Vec<u32> {
 mod tests {
     use rasbora_device::arithmetic::Requantise;
     use rasbora_device::isa::Portable;
+    use rasbora_device::isa::paired::SCALE;
     use rasbora_device::memory::{Memory, Multiplier, Operand};
     use rasbora_device::ops::{FullyConnected, Kernel, PairedFullyConnected, check};
 
@@ -165,7 +164,7 @@ mod tests {
             let multipliers: Vec<Multiplier> = (0..count).map(multiplier).collect();
             let zero_point = if case % 3 == 0 { number(256) as i32 - 128 } else { -128 };
             let requantise = Requantise { zero_point, min: -128, max: 127 };
-            let layer = Layer { weights: &weights, bias: &bias, multipliers: &multipliers, requantise };
+            let layer = Layer { weights: &weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE };
             let Some(streams) = streams(layer) else { continue };
             let Streams { filters, multiplier, correction, zero } = streams;
             shared += usize::from(multiplier != 0);

@@ -6,12 +6,14 @@
 mod armv7em;
 pub mod paired;
 pub mod paired_column;
+pub mod planes;
 mod portable;
 pub mod quads;
 
 pub use armv7em::Armv7em;
-pub use paired::Paired;
+pub use paired::{Columns, Paired};
 pub use paired_column::PairedColumn;
+pub use planes::{Planes, Spread};
 pub use portable::Portable;
 pub use quads::Quads;
 
@@ -25,9 +27,10 @@ pub trait Isa {
     /// Four dot products with one input.
     fn dot4(input: View<'_, i8>, weights: [&[i8]; 4]) -> [i32; 4];
 
-    /// All outputs of two columns by paired weights, see [`paired`]; nothing where the lengths do not fit.
-    fn paired(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut<'_, i8>; 2]) {
-        paired::portable(paired, x, filters, out);
+    /// All outputs of pairs of columns by paired weights, see [`paired`]; nothing where the lengths do not fit. `inputs` and
+    /// `out` are those of the first pair; the others follow.
+    fn paired(columns: &Columns<'_>, inputs: [View<'_, i8>; 2], out: [ViewMut<'_, i8>; 2], pairs: usize) {
+        paired::portable(columns, inputs, out, pairs);
     }
 
     /// All outputs of one column by paired weights, see [`paired_column`]; nothing where the lengths do not fit.
@@ -38,5 +41,15 @@ pub trait Isa {
     /// A row of depthwise output cells, see [`quads`]; nothing where the lengths do not fit.
     fn quads(quads: Quads, x: View<'_, i8>, filters: &[u32], out: ViewMut<'_, i8>) {
         quads::portable(quads, x, filters, out);
+    }
+
+    /// Spreads cells of four channels to planes, see [`planes`]; nothing where the lengths do not fit.
+    fn spread(spread: Spread, x: View<'_, i8>, planes: ViewMut<'_, u32>) {
+        planes::spread_portably(spread, x, planes);
+    }
+
+    /// Depthwise output cells of four channels, see [`planes`]; nothing where the lengths do not fit.
+    fn planes(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
+        planes::portable(planes, x, filters, out);
     }
 }

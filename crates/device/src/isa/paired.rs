@@ -10,9 +10,11 @@
 //! correction added where it is negative, and `hi` the upper word of the product. The compiler finds `m` and the bias for each
 //! channel and proves that all 255 thresholds are those of TFLite's double rounding, for every sum that the layer can make.
 //!
-//! **Streams.** `x` has four words for four inputs of two columns: `X₁` and `X₂` of the one, `X₁` and `X₂` of the other, in
-//! the order `[X₁⁰, X₁¹, X₂⁰, X₂¹]`. `filters` is a block for three outputs after the other, then blocks for two: biases,
-//! for each step one word of lanes an output, corrections where there are any, multipliers.
+//! **Streams.** `x` is working memory: `X₁` and `X₂` of two columns for four inputs of each, in the order
+//! `[X₁⁰, X₁¹, X₂⁰, X₂¹]`. `filters` is blocks of four outputs, of three, and of two: biases, for each step
+//! one word of lanes an output, corrections where there are any, multipliers.
+
+use core::mem::offset_of;
 
 use crate::memory::{View, ViewMut};
 
@@ -21,14 +23,26 @@ pub const SHIFT: u32 = 9;
 /// Bits by which it is shifted where all multipliers of a layer are below 2⁻⁶: a finer `m` has more room for a proof.
 pub const FINE_SHIFT: u32 = 13;
 
+/// The most steps whose inputs stay in registers.
+pub const RESIDENT_STEPS: u64 = 4;
+
+/// What an accumulator is scaled by.
+pub const SCALE: i64 = 256;
+
 /// What a lane adds to the accumulator for each unit of `w₁`, whatever the inputs are; the biases take it away again.
 pub const OFFSET: i32 = 127;
 
-/// Sizes and constants of one call.
+/// Sizes and constants of a layer.
 #[derive(Clone, Copy, Debug)]
 pub struct Paired {
-    /// Words of lanes for one output: inputs / 4, rounded up.
-    pub steps: u32,
+    /// Runs of neighbouring inputs of a column.
+    pub runs: u32,
+    /// Words of a run, at least 1. A run is read in whole words; what is too much at its end meets weights of 0.
+    pub words: u32,
+    /// Bytes from a run to the next.
+    pub stride: u32,
+    /// Bytes from a column to the next but one.
+    pub input_step: u32,
     /// Number of outputs, at least 2.
     pub outputs: u32,
     /// Whether each output has a correction for negative accumulators: `round half away from zero` is not `round half up`
@@ -41,14 +55,31 @@ pub struct Paired {
 }
 
 impl Paired {
-    /// Blocks of three outputs, and of two: no output is computed twice.
-    pub const fn blocks(outputs: u32) -> (u32, u32) {
+    /// Numbers of blocks of four outputs, of three, and of two: no output is computed twice. There are blocks of four where
+    /// registers hold all inputs of two columns.
+    pub const fn blocks(outputs: u32, steps: u64) -> [u32; 3] {
+        if steps <= RESIDENT_STEPS && outputs >= 4 {
+            return match outputs % 4 {
+                0 => [outputs / 4, 0, 0],
+                1 => [outputs / 4 - 1, 1, 1],
+                2 => [outputs / 4, 0, 1],
+                _ => [outputs / 4, 1, 0],
+            };
+        }
         let twos = match outputs % 3 {
             0 => 0,
             1 => 2,
             _ => 1,
         };
-        (outputs.saturating_sub(2 * twos) / 3, twos)
+        [0, outputs.saturating_sub(2 * twos) / 3, twos]
+    }
+
+    /// Outputs of each block.
+    pub fn widths(outputs: u32, steps: u64) -> impl Iterator<Item = usize> {
+        [4, 3, 2]
+            .into_iter()
+            .zip(Self::blocks(outputs, steps))
+            .flat_map(|(width, count)| core::iter::repeat_n(width, count as usize))
     }
 
     /// Whether there is a kernel for the shift.
@@ -60,22 +91,109 @@ impl Paired {
         Rounding { zero: self.zero, shift: self.shift }
     }
 
+    /// Words of lanes for one output.
+    pub const fn steps(&self) -> u64 {
+        self.runs as u64 * self.words as u64
+    }
+
     /// Words of `filters`.
     pub const fn filter_words(&self) -> u64 {
-        self.outputs as u64 * (self.steps as u64 + 2 + self.signed as u64)
+        (self.steps() + 2 + self.signed as u64).saturating_mul(self.outputs as u64)
     }
 
-    /// Words of `x`.
-    pub const fn column_words(&self) -> u64 {
-        4 * self.steps as u64
+    /// Bytes from the first input of a column that is read to the last.
+    pub const fn reach(&self) -> u64 {
+        (self.runs as u64).saturating_sub(1) * self.stride as u64 + 4 * self.words as u64
+    }
+}
+
+/// A layer with its stream and working memory, checked.
+#[repr(C)]
+#[allow(dead_code, reason = "assembly reads the first fields")]
+pub struct Columns<'a> {
+    x: *mut u32,
+    filters: *const u32,
+    steps: u32,
+    zero: i32,
+    /// Bit 0: there are corrections; bit 1: the coarse shift.
+    mode: u32,
+    fours: u32,
+    threes: u32,
+    twos: u32,
+    runs: u32,
+    words: u32,
+    /// From the end of a run to the next.
+    gap: u32,
+    input_step: u32,
+    outputs: u32,
+    reach: usize,
+    paired: Paired,
+    stream: &'a [u32],
+    expanded: ViewMut<'a, u32>,
+}
+
+/// Where assembly finds fields.
+#[allow(dead_code, reason = "only assembly needs them")]
+impl Columns<'_> {
+    pub(super) const X: usize = offset_of!(Columns<'static>, x);
+    pub(super) const FILTERS: usize = offset_of!(Columns<'static>, filters);
+    pub(super) const STEPS: usize = offset_of!(Columns<'static>, steps);
+    pub(super) const ZERO: usize = offset_of!(Columns<'static>, zero);
+    pub(super) const MODE: usize = offset_of!(Columns<'static>, mode);
+    pub(super) const FOURS: usize = offset_of!(Columns<'static>, fours);
+    pub(super) const THREES: usize = offset_of!(Columns<'static>, threes);
+    pub(super) const TWOS: usize = offset_of!(Columns<'static>, twos);
+    pub(super) const RUNS: usize = offset_of!(Columns<'static>, runs);
+    pub(super) const WORDS: usize = offset_of!(Columns<'static>, words);
+    pub(super) const GAP: usize = offset_of!(Columns<'static>, gap);
+    pub(super) const INPUT_STEP: usize = offset_of!(Columns<'static>, input_step);
+    pub(super) const OUTPUTS: usize = offset_of!(Columns<'static>, outputs);
+}
+
+impl<'a> Columns<'a> {
+    /// `None` where the stream, or `x` with its four words a step, have other lengths than `paired` wants.
+    pub fn new(paired: Paired, filters: &'a [u32], x: ViewMut<'a, u32>) -> Option<Self> {
+        let (steps, Paired { runs, words, stride, input_step, outputs, zero, .. }) = (paired.steps(), paired);
+        let fits = steps > 0
+            && paired.outputs >= 2
+            && x.len() as u64 == 4 * steps
+            && filters.len() as u64 == paired.filter_words();
+        let [fours, threes, twos] = Paired::blocks(outputs, steps);
+        fits.then_some(Self {
+            x: x.as_mut_ptr(),
+            filters: filters.as_ptr(),
+            steps: steps as u32,
+            zero,
+            mode: u32::from(paired.signed) | u32::from(paired.shift == SHIFT) << 1,
+            fours,
+            threes,
+            twos,
+            runs,
+            words,
+            gap: stride.wrapping_sub(4 * words),
+            input_step,
+            outputs,
+            reach: paired.reach().try_into().unwrap_or(usize::MAX),
+            paired,
+            stream: filters,
+            expanded: x,
+        })
     }
 
-    /// Whether the streams and outputs have the lengths that these sizes want.
-    pub fn fits(&self, x: View<'_, u32>, filters: &[u32], out: &[ViewMut<'_, i8>; 2]) -> bool {
-        x.len() as u64 == self.column_words()
-            && filters.len() as u64 == self.filter_words()
-            && self.outputs >= 2
-            && out.iter().all(|out| out.len() == self.outputs as usize)
+    /// Bytes of input that a column must have.
+    #[inline(always)]
+    pub fn reach(&self) -> usize {
+        self.reach
+    }
+
+    /// Whether the columns of `pairs` pairs and their outputs have the lengths that the layer wants.
+    #[inline(always)]
+    pub fn fits(&self, inputs: &[View<'_, i8>; 2], out: &[ViewMut<'_, i8>; 2], pairs: usize) -> bool {
+        let (step, outputs) = (self.input_step as usize, self.outputs as usize);
+        let Some(more) = pairs.checked_sub(1) else { return false };
+        let end = |step: usize, last: usize| more.checked_mul(step).and_then(|start| start.checked_add(last));
+        let [Some(read), Some(written)] = [end(step, self.reach), end(2 * outputs, outputs)] else { return false };
+        inputs.iter().all(|input| input.len() >= read) && out.iter().all(|out| out.len() >= written)
     }
 }
 
@@ -115,29 +233,38 @@ pub const fn accumulate(sum: i32, lanes: u32, inputs: u32) -> i32 {
 }
 
 /// The formula, in plain Rust.
-pub fn portable(paired: Paired, x: View<'_, u32>, filters: &[u32], out: [ViewMut<'_, i8>; 2]) {
-    if !paired.fits(x, filters, &out) {
+pub fn portable(columns: &Columns<'_>, inputs: [View<'_, i8>; 2], out: [ViewMut<'_, i8>; 2], pairs: usize) {
+    if !columns.fits(&inputs, &out, pairs) {
         return;
     }
-    let (threes, twos) = Paired::blocks(paired.outputs);
-    let steps = paired.steps as usize;
+    let outputs = columns.outputs as usize;
+    for pair in 0..pairs {
+        for (input, out) in inputs.iter().zip(&out) {
+            let input = input.slice(pair * columns.input_step as usize, columns.reach);
+            column(columns, input, out.slice(2 * outputs * pair, outputs));
+        }
+    }
+}
+
+/// All outputs of one column.
+fn column(columns: &Columns<'_>, input: View<'_, i8>, out: ViewMut<'_, i8>) {
+    let paired = columns.paired;
+    let (words, stride) = (paired.words as usize, paired.stride as usize);
+    let steps = columns.steps as usize;
     let (mut at, mut output) = (0, 0);
-    for width in core::iter::repeat_n(3, threes as usize).chain(core::iter::repeat_n(2, twos as usize)) {
+    for width in Paired::widths(paired.outputs, paired.steps()) {
         for o in 0..width {
-            let word = |i: usize| filters.get(at + i).copied().unwrap_or_default();
-            for (column, out) in out.iter().enumerate() {
-                let mut sum = word(o) as i32;
-                for step in 0..steps {
-                    let lanes = word(width + step * width + o);
-                    let x = |i: usize| x.at(4 * step + i);
-                    sum = multiply_add(lanes, x(column), sum);
-                    sum = multiply_add(widen(lanes), x(2 + column), sum);
-                }
-                let after = width * (1 + steps);
-                let correction = if paired.signed { word(after + o) as i32 } else { 0 };
-                let multiplier = word(after + usize::from(paired.signed) * width + o) as i32;
-                out.set(output + o, requantise(sum, multiplier, correction, paired.rounding()));
+            let word = |i: usize| columns.stream.get(at + i).copied().unwrap_or_default();
+            let mut sum = word(o) as i32;
+            for step in 0..steps {
+                let first = step / words * stride + 4 * (step % words);
+                let inputs = [0, 1, 2, 3].map(|i| input.at(first + i).cast_unsigned());
+                sum = accumulate(sum, word(width + step * width + o), u32::from_le_bytes(inputs));
             }
+            let after = width * (1 + steps);
+            let correction = if paired.signed { word(after + o) as i32 } else { 0 };
+            let multiplier = word(after + usize::from(paired.signed) * width + o) as i32;
+            out.set(output + o, requantise(sum, multiplier, correction, paired.rounding()));
         }
         at += width * (steps + 2 + usize::from(paired.signed));
         output += width;

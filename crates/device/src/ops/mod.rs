@@ -20,6 +20,7 @@ pub mod linear_add;
 pub mod mean;
 pub mod paired_conv2d;
 pub mod paired_fully_connected;
+pub mod plane_depthwise_conv2d;
 pub mod pool2d;
 pub mod quad_depthwise_conv2d;
 pub mod quantise;
@@ -40,6 +41,7 @@ pub use linear_add::LinearAdd;
 pub use mean::{Mean, MeanF32};
 pub use paired_conv2d::PairedConv2d;
 pub use paired_fully_connected::PairedFullyConnected;
+pub use plane_depthwise_conv2d::PlaneDepthwiseConv2d;
 pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
 pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
 pub use quantise::Quantise;
@@ -78,6 +80,7 @@ macro_rules! for_every_kernel {
             25 => QuadDepthwiseConv2d,
             26 => PairedFullyConnected,
             27 => LinearAdd,
+            28 => PlaneDepthwiseConv2d,
         }
     };
 }

@@ -1,16 +1,15 @@
 //! Convolution with paired weights: `out[n, y, x, o] = requantise(bias[o] + Σ input[…] · weights[o, …])`, two columns at once.
 //!
-//! The patch of input under the window becomes a column of expanded inputs in scratch memory, where the padding is filled
-//! in, so the product over it is one loop without borders. [`isa::paired`](crate::isa::paired) says how weights, inputs and
-//! requantisation look; the compiler chooses this kernel where it has proven that it gives the same bytes.
+//! The rows of a window are runs of neighbours, which are read where they lie. Where windows leave the image, the rows under
+//! a row of output are first copied to scratch memory with their padding, so that the product is one loop without borders.
+//! [`isa::paired`](crate::isa::paired) says how weights, inputs and requantisation look; the compiler chooses this kernel
+//! where it has proven that it gives the same bytes.
 
-use core::cell::Cell;
 use core::ops::Range;
 
-use super::window::{count, product};
+use super::window::product;
 use super::{Effort, Kernel, Need, Window};
-use crate::isa::paired::expand;
-use crate::isa::{Isa, Paired};
+use crate::isa::{Columns, Isa, Paired};
 use crate::memory::{Memory, Operand, View, ViewMut};
 
 crate::params! {
@@ -22,6 +21,8 @@ crate::params! {
         pub inputs: u32,
         /// Output channels, at least 2.
         pub outputs: u32,
+        /// Rows of output that are computed from one strip, where strips are needed.
+        pub strip: u16,
         /// Value of the input outside the image.
         pub padding_value: i8,
         /// See [`Paired::signed`].
@@ -33,132 +34,101 @@ crate::params! {
     }
 }
 
-/// Where the patch of one output cell lies.
-struct Patch {
-    /// First input cell of the image.
-    image: u32,
-    /// Input row of tap row 0, and the tap rows inside.
-    y: (i32, Range<u32>),
-    /// Input column of tap column 0, and the tap columns inside.
-    x: (i32, Range<u32>),
-}
-
 impl PairedConv2d {
+    /// Bytes of a run: the taps of a row, which are neighbours. In the weights it is filled with zeros to whole words.
+    pub fn run_bytes(&self) -> u64 {
+        product(&[self.window.kernel[1], self.inputs])
+    }
+
+    /// Input columns that a row of output reads, padding included.
+    fn span(&self) -> u64 {
+        let w = &self.window;
+        u64::from(w.output[1]).saturating_sub(1) * u64::from(w.stride[1]) + u64::from(w.kernel[1])
+    }
+
+    /// What is read beyond the last run.
+    fn spare(&self) -> u64 {
+        self.run_bytes().wrapping_neg() & 3
+    }
+
+    /// Whether every row is computed from a strip: windows leave the image, or the last of several runs its end.
+    fn padded(&self) -> bool {
+        let w = &self.window;
+        let taps = u64::from(w.kernel[0]).saturating_sub(1) * u64::from(w.dilation[0]) + 1;
+        let height = u64::from(w.output[0]).saturating_sub(1) * u64::from(w.stride[0]) + taps;
+        let outside = w.padding != [0; 2] || height > w.input[0].into() || self.span() > w.input[1].into();
+        outside || (self.spare() != 0 && w.kernel[0] > 1)
+    }
+
+    /// Input rows under `outputs` rows of output.
+    fn strip_rows(&self, outputs: u32) -> u64 {
+        let w = &self.window;
+        let taps = u64::from(w.kernel[0]).saturating_sub(1) * u64::from(w.dilation[0]);
+        u64::from(outputs).saturating_sub(1) * u64::from(w.stride[0]) + taps + 1
+    }
+
+    /// The kernel with the longest strips that take no more than `bytes` of scratch memory, and one row at least.
+    pub fn in_strips(self, bytes: u64) -> Self {
+        let of = |strip: u16| Self { strip, ..self };
+        let most = (1..=self.window.output[0].min(256) as u16).take_while(|&rows| of(rows).strip_bytes() <= bytes);
+        of(if self.padded() { most.last().unwrap_or(1) } else { 1 })
+    }
+
+    /// Bytes of a strip, the rows under some rows of output, and what is read beyond them; 0 where none is needed. There are
+    /// two of them, where a pair of cells may lie in two rows.
+    fn strip_bytes(&self) -> u64 {
+        let rows =
+            self.strip_rows(self.strip.into()).saturating_mul(product(&[self.inputs])).saturating_mul(self.span());
+        let bytes = rows.saturating_add(self.spare()).min(1 << 30).next_multiple_of(4);
+        if self.padded() || self.spare() != 0 { bytes } else { 0 }
+    }
+
     fn paired(&self) -> Paired {
-        let taps = product(&[self.window.kernel[0], self.window.kernel[1], self.inputs]);
-        let steps = taps.div_ceil(4).min(1 << 24) as u32;
-        Paired { steps, outputs: self.outputs, signed: self.signed, zero: self.zero, shift: self.shift }
-    }
-
-    /// Bytes of scratch memory: two columns of expanded inputs, and one of plain inputs.
-    pub fn scratch_bytes(&self) -> u64 {
-        u64::from(self.paired().steps) * (16 + 4)
-    }
-
-    /// Whether the cells of the input are whole words: rows of taps are then expanded from where they lie.
-    fn in_words(&self) -> bool {
-        self.inputs & 3 == 0 && self.window.dilation[1] == 1
-    }
-
-    /// The patch of output cell `cell`, counted over all images.
-    #[inline(always)]
-    fn patch(&self, cell: u32) -> Patch {
         let w = &self.window;
-        let row = cell.checked_div(w.output[1]).unwrap_or(0);
-        let (image, y) = w.split_row(row);
-        let x = cell - row * w.output[1];
-        Patch { image: image * w.input[0] * w.input[1], y: w.taps(0, y), x: w.taps(1, x) }
-    }
-
-    /// Expands the patch into column `C` of `x`.
-    #[inline(always)]
-    fn expand_words<const C: usize>(&self, patch: &Patch, input: View<'_, u32>, x: ViewMut<'_, u32>) {
-        let w = &self.window;
-        let cell = self.inputs as usize / 4;
-        let padding = u32::from_le_bytes([self.padding_value.cast_unsigned(); 4]);
-        let row = 4 * w.kernel[1] as usize * cell;
-        for tap_y in 0..w.kernel[0] {
-            let x = x.slice(tap_y as usize * row, row);
-            if !patch.y.1.contains(&tap_y) {
-                fill::<C>(x, padding);
-                continue;
-            }
-            let y = (patch.y.0 + (tap_y * w.dilation[0]) as i32) as u32;
-            let (first, end) = (patch.x.1.start as usize, patch.x.1.end as usize);
-            let start = (patch.image + y * w.input[1]).wrapping_add_signed(patch.x.0 + first as i32);
-            if first > 0 {
-                fill::<C>(x.slice(0, 4 * first * cell), padding);
-            }
-            let inside = (end - first) * cell;
-            expand_run::<C>(x.slice(4 * first * cell, 4 * inside), input.slice(start as usize * cell, inside));
-            if end < w.kernel[1] as usize {
-                fill::<C>(x.slice(4 * end * cell, row - 4 * end * cell), padding);
-            }
+        let line = if self.padded() { self.span() } else { w.input[1].into() };
+        let row = line.saturating_mul(w.dilation[0].into());
+        Paired {
+            runs: w.kernel[0],
+            words: self.run_bytes().div_ceil(4).min(1 << 24) as u32,
+            stride: row.saturating_mul(self.inputs.into()).min(1 << 31) as u32,
+            input_step: product(&[2, w.stride[1], self.inputs]).min(1 << 31) as u32,
+            outputs: self.outputs,
+            signed: self.signed,
+            zero: self.zero,
+            shift: self.shift,
         }
     }
 
-    /// Collects the patch in `bytes`, which end in zeros, and expands it into column `C` of `x`.
+    /// Words of two columns of expanded inputs.
+    fn x_words(&self) -> u64 {
+        self.paired().steps().saturating_mul(4)
+    }
+
+    /// Bytes of scratch memory: two columns of expanded inputs, and the strips.
+    pub fn scratch_bytes(&self) -> u64 {
+        let strips = if self.window.output[1] & 1 == 0 { 1 } else { 2 };
+        self.x_words().saturating_mul(4).saturating_add(self.strip_bytes().saturating_mul(strips))
+    }
+
+    /// Copies `rows` rows of an image from row `y` on to `to`, where the padding beside them is already.
     #[inline(never)]
-    fn expand_bytes<const C: usize>(
-        &self,
-        patch: &Patch,
-        input: View<'_, i8>,
-        x: ViewMut<'_, u32>,
-        bytes: ViewMut<'_, i8>,
-        words: View<'_, u32>,
-    ) {
+    fn fill_strip(&self, (image, y, rows): (u32, i32, u32), input: View<'_, i8>, to: ViewMut<'_, i8>) {
         let w = &self.window;
         let cell = self.inputs as usize;
-        let row = w.kernel[1] as usize * cell;
-        for tap_y in 0..w.kernel[0] {
-            let to = bytes.slice(tap_y as usize * row, row);
-            let inside = if patch.y.1.contains(&tap_y) { patch.x.1.clone() } else { 0..0 };
-            if inside.len() < w.kernel[1] as usize {
+        let line = self.span() as usize * cell;
+        let left = w.padding[1] as usize * cell;
+        let inside = (w.input[1] as usize * cell).min(line.saturating_sub(left));
+        for row in 0..rows {
+            let y = y + row as i32;
+            let to = to.slice(row as usize * line + left, inside);
+            if y >= 0 && y < w.input[0] as i32 {
+                let from = (image * w.input[0] + y as u32) as usize * w.input[1] as usize * cell;
+                to.copy_from(input.slice(from, inside));
+            } else {
                 to.iter().for_each(|to| to.set(self.padding_value));
             }
-            if inside.is_empty() {
-                continue;
-            }
-            let y = (patch.y.0 + (tap_y * w.dilation[0]) as i32) as u32;
-            let cells = (patch.image + y * w.input[1]) as i32 + patch.x.0;
-            let copy = |tap_x: u32, taps: u32| {
-                let from = (cells + (tap_x * w.dilation[1]) as i32) as usize * cell;
-                let len = taps as usize * cell;
-                to.slice(tap_x as usize * cell, len).copy_from(input.slice(from, len));
-            };
-            if w.dilation[1] == 1 {
-                copy(inside.start, inside.end - inside.start);
-            } else {
-                inside.for_each(|tap_x| copy(tap_x, 1));
-            }
         }
-        expand_run::<C>(x, words);
     }
-}
-
-/// Expands `words` into column `C` of `x`.
-#[inline(always)]
-fn expand_run<const C: usize>(x: ViewMut<'_, u32>, words: View<'_, u32>) {
-    for (step, word) in steps(x).zip(words.iter()) {
-        let [first, second] = expand(word);
-        step[C].set(first);
-        step[2 + C].set(second);
-    }
-}
-
-/// Expands one word into every step of column `C` of `x`.
-#[inline(never)]
-fn fill<const C: usize>(x: ViewMut<'_, u32>, word: u32) {
-    let [first, second] = expand(word);
-    for step in steps(x) {
-        step[C].set(first);
-        step[2 + C].set(second);
-    }
-}
-
-#[inline(always)]
-fn steps(x: ViewMut<'_, u32>) -> impl Iterator<Item = &[Cell<u32>; 4]> {
-    x.cells().as_chunks().0.iter()
 }
 
 impl Kernel for PairedConv2d {
@@ -166,13 +136,15 @@ impl Kernel for PairedConv2d {
     type Operands = [Operand; 4];
 
     fn valid(&self) -> bool {
-        let taps = count(&[self.window.kernel[0], self.window.kernel[1], self.inputs]);
-        self.window.valid()
-            && self.window.output_cells() > 0
-            && self.inputs > 0
+        let w = &self.window;
+        w.valid()
+            && w.output_cells() > 0
+            && (w.dilation[1] == 1 || w.kernel[1] == 1)
+            && (1..=1 << 24).contains(&self.inputs)
             && (2..=1 << 24).contains(&self.outputs)
-            && taps <= 1 << 24
+            && self.strip > 0
             && self.paired().shift_valid()
+            && self.scratch_bytes() <= 1 << 26
     }
 
     fn layout_known(&self) -> bool {
@@ -184,21 +156,20 @@ impl Kernel for PairedConv2d {
     }
 
     fn effort(&self) -> Effort {
-        let [kh, kw] = self.window.kernel;
-        let (pairs, steps) = (self.window.output[1].div_ceil(2), self.paired().steps);
-        // Cells that are no whole words are collected byte by byte.
-        let collected = if self.in_words() { 0 } else { pairs };
+        let (paired, outputs) = (self.paired(), self.outputs);
+        let steps = paired.steps().min(1 << 24) as u32;
+        let pairs = self.window.output[1] / 2 + 1;
+        let copied = if self.padded() { self.strip_rows(1).saturating_mul(self.span()) } else { 0 };
         let row = [
             pairs.into(),
-            product(&[pairs, kh]),
+            product(&[pairs, paired.runs]),
             product(&[pairs, steps]),
-            product(&[pairs, self.outputs]),
-            product(&[pairs, self.outputs, steps]),
-            collected.into(),
-            product(&[collected, kh, kw]),
-            product(&[collected, kh, kw, self.inputs]),
+            product(&[pairs, outputs]),
+            product(&[pairs, outputs, steps]),
+            if self.padded() { self.strip_rows(1) } else { 0 },
+            copied.saturating_mul(self.inputs.into()),
         ];
-        Effort { call: steps.into(), row }
+        Effort { call: self.strip_bytes().saturating_mul(2), ..Effort::of_row(&row) }
     }
 
     fn needs(&self) -> [Need; 4] {
@@ -214,36 +185,168 @@ impl Kernel for PairedConv2d {
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 4]) {
         let [input, filters, scratch, out] = *operands;
-        let bytes = memory.view::<i8>(input);
-        let words = memory.view::<u32>(input);
+        let input = memory.view::<i8>(input);
         let filters = memory.constants::<u32>(filters);
-        let paired = self.paired();
-        let columns = 16 * paired.steps;
-        let x = memory.view_mut::<u32>(Operand { bytes: columns, ..scratch });
-        let patch_at = Operand { offset: scratch.offset.wrapping_add(columns), bytes: 4 * paired.steps, ..scratch };
-        let patch_bytes = memory.view_mut::<i8>(patch_at);
-        let patch_words = memory.view::<u32>(patch_at);
-        patch_bytes.iter().for_each(|byte| byte.set(0));
         let out = memory.view_mut::<i8>(out);
+        if rows.is_empty() {
+            return;
+        }
         let w = &self.window;
-        let outputs = self.outputs as usize;
-        let width = w.output[1];
+        let x = Operand { bytes: 4 * self.x_words() as u32, ..scratch };
+        let Some(columns) = Columns::new(self.paired(), filters, memory.view_mut(x)) else { return };
+        let strip = |number: u32| {
+            let bytes = self.strip_bytes() as u32;
+            let offset = scratch.offset.wrapping_add(x.bytes).wrapping_add(number * bytes);
+            memory.view_mut::<i8>(Operand { offset, bytes, ..scratch })
+        };
+        let mut strips = [strip(0), strip(w.output[1] & 1)];
+        let mut filled = 0..0;
+        let strip_step = self.span() as usize * (w.stride[0] * self.inputs) as usize;
+        strips.iter().for_each(|strip| strip.iter().for_each(|to| to.set(self.padding_value)));
+        let (outputs, cell_step) = (self.outputs as usize, (w.stride[1] * self.inputs) as usize);
+        let (padded, reach) = (self.padded(), columns.reach());
+        // Where cells follow each other over the ends of rows, all of them are one row.
+        let flat = !padded && self.spare() == 0 && w.kernel == [1, 1] && w.stride == [1, 1] && w.input == w.output;
+        let width = if flat { rows.len() * w.output[1] as usize } else { w.output[1] as usize };
+        let row_reach = (width - 1) * cell_step + reach;
         // Pairs of cells go on over the ends of rows. The last of an odd number of cells is computed twice.
-        let mut cell = rows.start * width;
-        let end = rows.end * width;
-        while cell < end {
-            let cells = [cell, (cell + 1).min(end - 1)];
-            let [first, second] = cells.map(|cell| self.patch(cell));
-            if self.in_words() {
-                self.expand_words::<0>(&first, words, x);
-                self.expand_words::<1>(&second, words, x);
-            } else {
-                self.expand_bytes::<0>(&first, bytes, x, patch_bytes, patch_words);
-                self.expand_bytes::<1>(&second, bytes, x, patch_bytes, patch_words);
+        let mut waiting: Option<View<'_, i8>> = None;
+        let mut cell = (rows.start * w.output[1]) as usize;
+        let of_cell = |cell: usize| out.slice(cell * outputs, out.len().saturating_sub(cell * outputs));
+        let end = rows.end;
+        for row in if flat { rows.start..rows.start + 1 } else { rows } {
+            let (image, y) = w.split_row(row);
+            let (top, _) = w.taps(0, y);
+            let mut line = View::EMPTY;
+            if !padded {
+                let start = (image * w.input[0] + top as u32) * w.input[1] * self.inputs;
+                line = input.slice(start as usize, row_reach);
             }
-            let out = cells.map(|cell| out.slice(cell as usize * outputs, outputs));
-            I::paired(paired, x.view(), filters, out);
-            cell += 2;
+            if line.is_empty() {
+                if !filled.contains(&row) {
+                    // A column that waits lies in the other strip.
+                    strips.reverse();
+                    filled = row..row.saturating_add(self.strip.into()).min(row - y + w.output[0]).min(end);
+                    let count = self.strip_rows(filled.end - row) as u32;
+                    self.fill_strip((image, top, count), input, strips[0]);
+                }
+                line = strips[0].view().slice((row - filled.start) as usize * strip_step, row_reach);
+            }
+            let column = |at: usize| line.slice(at * cell_step, line.len().saturating_sub(at * cell_step));
+            let mut at = 0;
+            if let Some(first) = waiting.take() {
+                I::paired(&columns, [first, column(0)], [of_cell(cell - 1), of_cell(cell)], 1);
+                at = 1;
+            }
+            let pairs = (width - at) / 2;
+            let out = [of_cell(cell + at), of_cell(cell + at + 1)];
+            I::paired(&columns, [column(at), column(at + 1)], out, pairs);
+            at += 2 * pairs;
+            if at < width {
+                waiting = Some(column(at));
+            }
+            cell += width;
+        }
+        if let Some(last) = waiting {
+            I::paired(&columns, [last, last], [of_cell(cell - 1); 2], 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::isa::paired::{FINE_SHIFT, OFFSET, Rounding, SHIFT, pair, requantise};
+    use crate::ops::testing::{Random, bytes, run, values};
+
+    /// Biases, lanes, corrections and multipliers of all blocks.
+    fn stream(weights: &[Vec<i8>], numbers: [&[i32]; 3], paired: Paired) -> Vec<i32> {
+        let (mut words, mut output) = (Vec::new(), 0);
+        for width in Paired::widths(paired.outputs, paired.steps()) {
+            let block = output..output + width;
+            let [biases, corrections, multipliers] = numbers.map(|numbers| &numbers[block.clone()]);
+            let odd = |w: &Vec<i8>| w.iter().skip(1).step_by(2).map(|&w| i32::from(w)).sum::<i32>();
+            words.extend(weights[block.clone()].iter().zip(biases).map(|(w, bias)| bias - OFFSET * odd(w)));
+            for step in (0..weights[0].len()).step_by(4) {
+                let lanes = |w: &Vec<i8>| pair([w[step], w[step + 1], w[step + 2], w[step + 3]]).cast_signed();
+                words.extend(weights[block.clone()].iter().map(lanes));
+            }
+            words.extend(corrections.iter().filter(|_| paired.signed));
+            words.extend(multipliers);
+            output += width;
+        }
+        words
+    }
+
+    #[test]
+    fn is_the_formula() {
+        let mut random = Random(5);
+        for _ in 0..400 {
+            let mut window = random.window();
+            window.batch = random.in_range(1..3);
+            if window.kernel[1] > 1 && window.dilation[1] > 1 {
+                continue;
+            }
+            let (inputs, outputs) = (random.in_range(1..9), random.in_range(2..14));
+            let kernel = PairedConv2d {
+                window,
+                inputs,
+                outputs,
+                strip: random.in_range(1..4) as u16,
+                padding_value: random.below(256) as u8 as i8,
+                signed: random.below(2) == 0,
+                zero: random.between(-1 << 16, 1 << 16),
+                shift: if random.below(2) == 0 { SHIFT } else { FINE_SHIFT },
+            };
+            let taps = (window.kernel[0] * window.kernel[1] * inputs) as usize;
+            let input = random.i8s(window.input_cells() as usize * inputs as usize);
+            let mut weights = |_| random.i8s(taps).into_iter().map(|w| w.max(-127)).collect::<Vec<i8>>();
+            let weights: Vec<Vec<i8>> = (0..outputs).map(&mut weights).collect();
+            let mut numbers =
+                |least: i32, most: i32| -> Vec<i32> { (0..outputs).map(|_| random.between(least, most)).collect() };
+            let (biases, multipliers) = (numbers(-1 << 20, 1 << 20), numbers(1 << 20, 1 << 26));
+            let corrections = if kernel.signed { numbers(-1024, 256) } else { vec![0; outputs as usize] };
+            let padded: Vec<Vec<i8>> = weights
+                .iter()
+                .map(|w| {
+                    let run = |run: &[i8]| {
+                        let mut run = run.to_vec();
+                        run.resize(run.len().next_multiple_of(4), 0);
+                        run
+                    };
+                    w.chunks(kernel.run_bytes() as usize).flat_map(run).collect()
+                })
+                .collect();
+            let filters = stream(&padded, [&biases, &corrections, &multipliers], kernel.paired());
+
+            let rounding = Rounding { zero: kernel.zero, shift: kernel.shift };
+            let mut expected = Vec::new();
+            for cell in 0..window.output_cells() as u32 {
+                let (row, column) = (cell / window.output[1], cell % window.output[1]);
+                let (image, y) = (row / window.output[0], row % window.output[0]);
+                for o in 0..outputs as usize {
+                    let mut sum = 0;
+                    for (i, &weight) in weights[o].iter().enumerate() {
+                        let (tap, channel) = (i as u32 / inputs, i % inputs as usize);
+                        let taps = [tap / window.kernel[1], tap % window.kernel[1]];
+                        let [y, x] = [(0, y), (1, column)].map(|(axis, at)| {
+                            let at = at * window.stride[axis] + taps[axis] * window.dilation[axis];
+                            at.checked_sub(window.padding[axis]).filter(|&at| at < window.input[axis])
+                        });
+                        let value = y.zip(x).map_or(kernel.padding_value, |(y, x)| {
+                            let cell = (image * window.input[0] + y) * window.input[1] + x;
+                            input[cell as usize * inputs as usize + channel]
+                        });
+                        sum += i32::from(value) * i32::from(weight);
+                    }
+                    expected.push(requantise(256 * sum + biases[o], multipliers[o], corrections[o], rounding));
+                }
+            }
+            let found = run(&kernel, &[bytes(&input), bytes(&filters)]);
+            assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
         }
     }
 }

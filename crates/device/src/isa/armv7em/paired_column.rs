@@ -7,19 +7,31 @@
 
 use core::arch::naked_asm;
 
+use super::PairedColumn;
+use crate::memory::View;
+
 /// Arguments of [`paired_column`], which moves the pointers on.
 #[repr(C)]
 pub struct Call {
-    pub x: *const u32,
-    pub x_end: *const u32,
-    pub filters: *const u32,
-    pub out: *mut i8,
-    pub fives: u32,
-    pub ones: u32,
-    pub steps: u32,
-    pub multiplier: i32,
-    pub correction: i32,
-    pub zero: i32,
+    x: *const u32,
+    x_end: *const u32,
+    filters: *const u32,
+    out: *mut i8,
+    fives: u32,
+    ones: u32,
+    steps: u32,
+    multiplier: i32,
+    correction: i32,
+    zero: i32,
+}
+
+impl Call {
+    pub fn new(column: PairedColumn, x: View<'_, u32>, filters: *const u32, out: *mut i8) -> Self {
+        let (fives, ones) = PairedColumn::blocks(column.outputs);
+        let PairedColumn { steps, multiplier, correction, zero, .. } = column;
+        let (x, x_end) = (x.as_ptr(), x.as_ptr().wrapping_add(x.len()));
+        Self { x, x_end, filters, out, fives, ones, steps, multiplier, correction, zero }
+    }
 }
 
 /// All blocks of one column. The parameter does nothing: it keeps the function out of the objects of targets that lack the
