@@ -6,7 +6,7 @@ use crate::graph::Graph;
 use crate::graph::verify::{VerifyError, verify};
 use crate::passes::{
     Changed, fold_constants, fold_zero_points, fuse_activation, fuse_padding, remove_constant_channels, remove_dead,
-    remove_identities,
+    remove_identities, settle_states,
 };
 use crate::program::{Program, ProgramError};
 use crate::target::InstructionSet;
@@ -34,10 +34,11 @@ pub const PASSES: &[Pass] = passes![
     fold_zero_points,
     remove_dead,
     remove_constant_channels,
+    settle_states,
 ];
 
 /// Passes without which a graph cannot be lowered: they change its form and nothing that it computes.
-const LEGALISE: &[Pass] = passes![fold_constants, fold_zero_points, remove_dead];
+const LEGALISE: &[Pass] = passes![fold_constants, fold_zero_points, remove_dead, settle_states];
 
 /// Why a graph does not become a program.
 #[derive(Debug, Error)]

@@ -15,7 +15,6 @@ use thiserror::Error;
 use crate::cost;
 use crate::graph::{DType, Graph, Quantisation, Shape, Tensor, TensorId};
 use crate::lower::{AnyKernel, LowerError, Lowered, LoweredStep, Value, lower};
-use crate::ops::Operation;
 use crate::plan::{Overlap, OverlapRule, Plan, PlanError, Request, StepUse};
 use crate::target::InstructionSet;
 
@@ -91,6 +90,12 @@ pub enum ProgramError {
     /// The memory cannot be laid out.
     #[error("the network's memory cannot be laid out: {0}")]
     Plan(#[from] PlanError),
+    /// A state whose old value is read when the new one is written.
+    #[error("the state '{tensor}' cannot be overwritten where it lies: run the pass settle_states before lowering")]
+    Unsettled {
+        /// The tensor's name.
+        tensor: String,
+    },
     /// A size that the packed format cannot hold.
     #[error("the network has {what} of {found}, but a program holds at most {limit}")]
     TooLarge {
@@ -110,7 +115,7 @@ impl Program {
     /// Where a node has no kernel or a size is out of range.
     pub fn new(graph: &Graph, isa: InstructionSet) -> Result<Self, ProgramError> {
         let lowered = lower(graph, isa)?;
-        let roots = roots(graph);
+        let roots = roots(graph)?;
         let (request, nodes) = request(graph, &lowered, &roots);
         let plan = Plan::new(&request)?;
         limit("an arena", plan.arena_bytes, 1 << 31)?;
@@ -222,15 +227,17 @@ fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), ProgramEr
     if found <= limit { Ok(()) } else { Err(ProgramError::TooLarge { what, found, limit }) }
 }
 
-/// For each tensor the one whose memory it shares: views are the tensor that they view.
-fn roots(graph: &Graph) -> Vec<TensorId> {
-    let mut roots: Vec<TensorId> = (0..graph.tensors.len()).map(TensorId).collect();
-    for node in graph.nodes.iter().filter(|node| node.op.is_view()) {
-        if let (Some(input), Some(output)) = (node.inputs.first(), node.outputs.first()) {
-            roots[output.0] = roots[input.0];
-        }
+/// For each tensor the one whose memory it shares: that of what it views, and of the state that it becomes.
+fn roots(graph: &Graph) -> Result<Vec<TensorId>, ProgramError> {
+    let mut roots = graph.roots();
+    if let Some((state, _)) = graph.states.iter().zip(graph.settled(&roots)).find(|(_, settled)| !settled) {
+        return Err(ProgramError::Unsettled { tensor: graph[state.tensor].name.clone() });
     }
-    roots
+    let becomes: HashMap<TensorId, TensorId> = graph.states.iter().map(|state| (state.next, state.tensor)).collect();
+    for root in &mut roots {
+        *root = becomes.get(root).copied().unwrap_or(*root);
+    }
+    Ok(roots)
 }
 
 /// What the planner must know, one entry for each node that has steps, and those nodes.
@@ -246,6 +253,7 @@ fn request(graph: &Graph, lowered: &Lowered, roots: &[TensorId]) -> (Request, Ve
             list.push(root.0);
         }
     }
+    request.state.extend(graph.states.iter().map(|state| state.tensor.0));
     let mut nodes = Vec::new();
     for chunk in lowered.steps.chunk_by(|a, b| a.node == b.node) {
         nodes.push(chunk[0].node);
@@ -311,7 +319,9 @@ fn port(graph: &Graph, roots: &[TensorId], plan: &Plan, id: TensorId) -> Port {
 fn state_bytes(graph: &Graph, request: &Request, plan: &Plan) -> Vec<u8> {
     let mut bytes = Vec::new();
     for &tensor in &request.state {
-        if let (Some(slot), Some(initial)) = (plan.slots[tensor], &graph.tensors[tensor].constant) {
+        let of_state = graph.states.iter().find(|state| state.tensor.0 == tensor).map(|state| &state.initial);
+        if let (Some(slot), Some(initial)) = (plan.slots[tensor], of_state.or(graph.tensors[tensor].constant.as_ref()))
+        {
             bytes.resize(bytes.len().max(slot.offset + slot.bytes), 0);
             bytes[slot.offset..slot.offset + slot.bytes].copy_from_slice(initial);
         }

@@ -1,7 +1,7 @@
 //! Golden tests of the passes: `tests/ir/<pass>/*.ir` hold a graph, a line `---`, and what the pass makes of it.
 //!
 //! Besides the text, each case is held to this: both graphs are accepted by the verifier and compute the same bytes on
-//! random inputs, the pass tells truly whether it changed something, and finds nothing to do when it runs again. In each
+//! random inputs, call after call, the pass tells truly whether it changed something, and finds nothing to do when it runs again. In each
 //! folder some file named `not_….ir` shows where the pass must not fire.
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rasbora_compiler::graph::text::parse;
 use rasbora_compiler::graph::verify::verify;
 use rasbora_compiler::graph::{DType, Graph};
-use rasbora_compiler::host;
+use rasbora_compiler::host::{Host, HostInterpreter, fill_inputs, outputs};
 use rasbora_compiler::passes::{self, Changed};
 use rasbora_compiler::pipeline::{PASSES, Pass};
 use rasbora_compiler::program::Program;
@@ -96,14 +96,23 @@ fn same_bytes(before: &Graph, after: &Graph) -> Result<(), String> {
     let program = |graph: &Graph| {
         let mut graph = graph.clone();
         let _ = passes::fold_zero_points(&mut graph);
+        let _ = passes::settle_states(&mut graph);
         Program::new(&graph, rasbora_compiler::target::InstructionSet::Portable).map_err(|error| error.to_string())
     };
     let (before_program, after_program) = (program(before)?, program(after)?);
+    let mut hosts = [Host::new(&before_program), Host::new(&after_program)];
+    let [before_host, after_host] = &mut hosts;
+    let start = |host| Host::start(host).map_err(|error| error.to_string());
+    let (mut before_host, mut after_host) = (start(before_host)?, start(after_host)?);
     for seed in 1..=5 {
         let inputs: Vec<Vec<u8>> =
             before.inputs.iter().map(|&id| random(before[id].dtype, before[id].bytes(), seed)).collect();
-        let run = |program| host::run(program, &inputs).map_err(|error| error.to_string());
-        let (expected, found) = (run(&before_program)?, run(&after_program)?);
+        let run = |host: &mut HostInterpreter<'_>| {
+            fill_inputs(host, &inputs).map_err(|error| error.to_string())?;
+            host.run();
+            Ok::<_, String>(outputs(host))
+        };
+        let (expected, found) = (run(&mut before_host)?, run(&mut after_host)?);
         for ((&id, expected), found) in before.outputs.iter().zip(&expected).zip(&found) {
             if !agree(before[id].dtype, expected, found) {
                 return Err(format!("output '{}' was {expected:?} and is {found:?}", before[id].name));

@@ -33,6 +33,20 @@ pub struct Graph {
     pub inputs: Vec<TensorId>,
     /// Tensors that the caller reads.
     pub outputs: Vec<TensorId>,
+    /// What one run leaves to the next.
+    pub states: Vec<State>,
+}
+
+/// A tensor that a run finds as the run before left it: ring buffers, recurrent state. Within a run each tensor still has
+/// one value, so ops and passes need not know of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct State {
+    /// What a run reads: nothing writes it.
+    pub tensor: TensorId,
+    /// What becomes of it: after a run, `tensor` has the value of `next`.
+    pub next: TensorId,
+    /// Elements before the first run, row-major and little-endian.
+    pub initial: Arc<[u8]>,
 }
 
 /// A tensor: its type, and its elements where they are constant.
@@ -190,11 +204,48 @@ impl Graph {
         self.nodes.iter().enumerate().filter(move |(_, node)| node.inputs.contains(&tensor)).map(|(index, _)| index)
     }
 
-    /// Whether one node alone reads `tensor`, and the caller does not: what writes and what reads it may be fused.
+    /// Whether one node alone reads `tensor`, and nobody after the run: what writes and what reads it may be fused.
     pub fn read_once(&self, tensor: TensorId) -> bool {
         let reads: usize =
             self.nodes.iter().map(|node| node.inputs.iter().filter(|&&input| input == tensor).count()).sum();
-        reads == 1 && !self.outputs.contains(&tensor)
+        reads == 1 && !self.outlives(tensor)
+    }
+
+    /// Whether the value of `tensor` is read after the run: by the caller, or by the next run.
+    pub fn outlives(&self, tensor: TensorId) -> bool {
+        self.outputs.contains(&tensor) || self.states.iter().any(|state| state.next == tensor)
+    }
+
+    /// For each tensor the one whose memory it shares: views are the tensor that they view.
+    pub fn roots(&self) -> Vec<TensorId> {
+        let mut roots: Vec<TensorId> = (0..self.tensors.len()).map(TensorId).collect();
+        for node in self.nodes.iter().filter(|node| node.op.is_view()) {
+            if let (Some(input), Some(output)) = (node.inputs.first(), node.outputs.first()) {
+                roots[output.0] = roots[input.0];
+            }
+        }
+        roots
+    }
+
+    /// For each state whether it can be overwritten by what it becomes: a node of its own, which is no view, writes that
+    /// after the last node that reads the state, and the caller reads neither. A state that becomes itself is fine.
+    pub fn settled(&self, roots: &[TensorId]) -> Vec<bool> {
+        let mut writer = vec![None; self.tensors.len()];
+        let mut last_read = vec![None; self.tensors.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|input| last_read[roots[input.0].0] = Some(index));
+            node.outputs.iter().filter(|_| !node.op.is_view()).for_each(|output| writer[output.0] = Some(index));
+        }
+        let mut by_caller = vec![false; self.tensors.len()];
+        self.outputs.iter().for_each(|output| by_caller[roots[output.0].0] = true);
+        let mut times = vec![0; self.tensors.len()];
+        self.states.iter().for_each(|state| times[roots[state.next.0].0] += 1);
+        let settled = |state: &State| {
+            let (State { tensor, next, .. }, root) = (state, roots[state.next.0]);
+            let alone = !by_caller[tensor.0] && !by_caller[next.0] && times[root.0] == 1;
+            alone && (root == *tensor || writer[next.0].is_some_and(|writer| last_read[tensor.0] < Some(writer)))
+        };
+        self.states.iter().map(settled).collect()
     }
 
     /// Multiply-accumulates of one inference.

@@ -20,6 +20,7 @@
 //! | `scales […] zeros […] axis a` | several, along axis `a`; without `zeros` they are all 0 |
 //! | `@3` | index of the tensor in the file |
 //! | `input`, `output`, `const` | the caller writes it, the caller reads it, it is constant |
+//! | `state %0 … = [1, 2] becomes %3` | what a run reads of the run before: at first these elements, then what `%3` was |
 //! | `tensor` | a tensor that nothing writes |
 //! | `%3 "y" … = Op(…)(%0, …)` | a node: what it writes, the op with its attributes in RON, what it reads |
 //! | `named "a+b"` | the node's name, where it is not its first output's |
@@ -121,12 +122,19 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    /// Prints inputs, nodes with the constants that they are the first to read, what is left, outputs.
+    /// Prints inputs, states, nodes with the constants that they are the first to read, what is left, outputs.
     fn graph(&mut self) {
         let graph = self.graph;
         for &id in &graph.inputs {
             let tensor = self.declare(id, false);
             self.line(format_args!("input {tensor}"));
+        }
+        for state in &graph.states {
+            self.constant(state.tensor);
+            let tensor = self.declare(state.tensor, false);
+            let dtype = self.graph.tensors.get(state.tensor.0).map_or(DType::U8, |tensor| tensor.dtype);
+            let elements = self.elements(dtype, &state.initial);
+            self.line(format_args!("state {tensor} = {elements} becomes {}", state.next));
         }
         for node in &graph.nodes {
             for &id in &node.inputs {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use super::{DType, Graph, MAX_RANK, Node, Shape, Tensor, TensorId};
+use super::{DType, Graph, MAX_RANK, Node, Shape, State, Tensor, TensorId, dtype_name};
 use crate::ops::Operation;
 
 /// Most bytes of a tensor, counting empty axes as 1: no chip addresses more, and no product of sizes overflows.
@@ -81,6 +81,8 @@ pub fn checked_bytes(shape: &[usize], dtype: DType) -> Option<usize> {
 ///   constant, lists of its quantisation).
 /// - Inputs, constants and tensors that an earlier node writes can be read; each tensor is written once, inputs and
 ///   constants never.
+/// - The tensor of a state is written by the run before alone, by one state, and what becomes of it has its type and
+///   shape.
 /// - For each node, the op infers the shapes that are declared, and accepts types and quantisation. `infer` is asked
 ///   first, and `check` only where the shapes agree, so `check`, `macs` and `lower` may rely on number and rank of what
 ///   the node reads and writes.
@@ -92,6 +94,10 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
     check_names(graph)?;
     for tensor in &graph.tensors {
         check_tensor(tensor).map_err(|reason| VerifyError::Tensor { tensor: tensor.name.clone(), reason })?;
+    }
+    for state in &graph.states {
+        let tensor = || graph[state.tensor].name.clone();
+        check_state(graph, state).map_err(|reason| VerifyError::Tensor { tensor: tensor(), reason })?;
     }
     check_flow(graph)?;
     graph.nodes.iter().try_for_each(|node| {
@@ -115,6 +121,9 @@ fn check_indices(graph: &Graph) -> Result<(), VerifyError> {
     };
     check(&graph.inputs, &|| "the list of inputs".into())?;
     check(&graph.outputs, &|| "the list of outputs".into())?;
+    for state in &graph.states {
+        check(&[state.tensor, state.next], &|| "the list of states".into())?;
+    }
     for node in &graph.nodes {
         check(&node.inputs, &|| place(node))?;
         check(&node.outputs, &|| place(node))?;
@@ -173,6 +182,15 @@ fn check_flow(graph: &Graph) -> Result<(), VerifyError> {
         }
         written[id.0] = true;
     }
+    for &State { tensor: id, .. } in &graph.states {
+        if graph[id].constant.is_some() {
+            return error("the run before".into(), "writes", id, "is constant");
+        }
+        if !inputs.insert(id) {
+            return error("the run before".into(), "writes", id, "is an input or a state already");
+        }
+        written[id.0] = true;
+    }
     for node in &graph.nodes {
         if let Some(&id) = node.inputs.iter().find(|id| !written[id.0]) {
             return error(place(node), "reads", id, "nothing has written by then");
@@ -182,17 +200,34 @@ fn check_flow(graph: &Graph) -> Result<(), VerifyError> {
                 return error(place(node), "writes", id, "is constant");
             }
             if inputs.contains(&id) {
-                return error(place(node), "writes", id, "is an input of the network");
+                return error(place(node), "writes", id, "is an input or a state of the network");
             }
             if std::mem::replace(&mut written[id.0], true) {
                 return error(place(node), "writes", id, "is written already");
             }
         }
     }
-    match graph.outputs.iter().find(|id| !written[id.0]) {
-        Some(&id) => error("the caller".into(), "reads", id, "nothing writes"),
+    if let Some(&id) = graph.outputs.iter().find(|id| !written[id.0]) {
+        return error("the caller".into(), "reads", id, "nothing writes");
+    }
+    match graph.states.iter().find(|state| !written[state.next.0]) {
+        Some(state) => error("the next run".into(), "reads", state.next, "nothing writes"),
         None => Ok(()),
     }
+}
+
+/// What is wrong with a state by itself.
+fn check_state(graph: &Graph, state: &State) -> Result<(), String> {
+    let (tensor, next) = (&graph[state.tensor], &graph[state.next]);
+    let (bytes, found) = (tensor.bytes(), state.initial.len());
+    if bytes != found {
+        return Err(format!("is a state with {found} initial bytes, but its shape {:?} needs {bytes}", tensor.shape));
+    }
+    if (tensor.dtype, &tensor.shape) != (next.dtype, &next.shape) {
+        let word = |tensor: &Tensor| format!("{}{:?}", dtype_name(tensor.dtype), tensor.shape);
+        return Err(format!("is a state of {}, but becomes '{}' of {}", word(tensor), next.name, word(next)));
+    }
+    Ok(())
 }
 
 /// What is wrong with a node, by its op.

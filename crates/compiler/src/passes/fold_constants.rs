@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The value is computed by the kernel that the node would have had on the chip. A node stays where it has no kernel,
-//! writes an output of the network, or writes more than [`MAX_BYTES`]: a file of a few bytes may ask for a padding of
+//! writes an output of the network or what becomes of a state, or writes more than [`MAX_BYTES`]: a file of a few bytes may ask for a padding of
 //! gigabytes.
 
 use super::Changed;
@@ -37,7 +37,7 @@ pub fn fold_constants(graph: &mut Graph) -> Changed {
 /// What `node` writes, where that is constant.
 fn values(graph: &Graph, node: &Node) -> Option<Vec<Vec<u8>>> {
     let constant = |id: &TensorId| graph[*id].constant.is_some();
-    let foldable = |id: &TensorId| !graph.outputs.contains(id) && graph[*id].bytes() <= MAX_BYTES;
+    let foldable = |id: &TensorId| !graph.outlives(*id) && graph[*id].bytes() <= MAX_BYTES;
     if node.inputs.is_empty() || !node.inputs.iter().all(constant) || !node.outputs.iter().all(foldable) {
         return None;
     }

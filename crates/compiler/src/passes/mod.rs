@@ -11,6 +11,7 @@ mod fuse_padding;
 mod remove_constant_channels;
 mod remove_dead;
 mod remove_identities;
+mod settle_states;
 
 use crate::graph::{Graph, Node, Quantisation, Tensor, TensorId};
 use crate::ops::Op;
@@ -22,6 +23,7 @@ pub use fuse_padding::fuse_padding;
 pub use remove_constant_channels::remove_constant_channels;
 pub use remove_dead::remove_dead;
 pub use remove_identities::remove_identities;
+pub use settle_states::settle_states;
 
 /// Whether a pass changed the graph.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,10 +31,12 @@ pub use remove_identities::remove_identities;
 pub struct Changed(pub bool);
 
 impl Graph {
-    /// Lets every node that reads `from` read `to`; the caller's outputs stay.
+    /// Lets every node and state that reads `from` read `to`; the caller's outputs stay.
     fn replace_reads(&mut self, from: TensorId, to: TensorId) {
-        for input in self.nodes.iter_mut().flat_map(|node| &mut node.inputs).filter(|input| **input == from) {
-            *input = to;
+        let of_nodes = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
+        let of_states = self.states.iter_mut().map(|state| &mut state.next);
+        for read in of_nodes.chain(of_states).filter(|read| **read == from) {
+            *read = to;
         }
     }
 

@@ -2,20 +2,21 @@
 //!
 //! ```text
 //! needed = outputs ∪ { what a node reads : the node writes something needed }
+//!                  ∪ { what a state becomes : the state is needed }
 //! ```
 //!
 //! Nodes that write nothing needed go, then the tensors that nothing mentions; the indices of the others close up.
 //! Network inputs stay, read or not: the caller fills them.
 
 use super::Changed;
-use crate::graph::{Graph, TensorId};
+use crate::graph::{Graph, State, TensorId};
 
 /// Drops nodes and tensors that no output depends on.
 pub fn remove_dead(graph: &mut Graph) -> Changed {
-    let (nodes, tensors) = (graph.nodes.len(), graph.tensors.len());
+    let (nodes, tensors, states) = (graph.nodes.len(), graph.tensors.len(), graph.states.len());
     drop_nodes(graph);
     drop_tensors(graph);
-    Changed(graph.nodes.len() < nodes || graph.tensors.len() < tensors)
+    Changed(graph.nodes.len() < nodes || graph.tensors.len() < tensors || graph.states.len() < states)
 }
 
 fn drop_nodes(graph: &mut Graph) {
@@ -23,17 +24,22 @@ fn drop_nodes(graph: &mut Graph) {
     for output in &graph.outputs {
         needed[output.0] = true;
     }
-    let mut kept = Vec::with_capacity(graph.nodes.len());
-    for node in std::mem::take(&mut graph.nodes).into_iter().rev() {
-        if node.outputs.iter().any(|output| needed[output.0]) {
-            for input in &node.inputs {
-                needed[input.0] = true;
+    // A state that is needed needs what it becomes, and that may need another state.
+    loop {
+        for node in graph.nodes.iter().rev() {
+            if node.outputs.iter().any(|output| needed[output.0]) {
+                node.inputs.iter().for_each(|input| needed[input.0] = true);
             }
-            kept.push(node);
         }
+        let waiting = |state: &&State| needed[state.tensor.0] && !needed[state.next.0];
+        let nexts: Vec<TensorId> = graph.states.iter().filter(waiting).map(|state| state.next).collect();
+        if nexts.is_empty() {
+            break;
+        }
+        nexts.into_iter().for_each(|next| needed[next.0] = true);
     }
-    kept.reverse();
-    graph.nodes = kept;
+    graph.states.retain(|state| needed[state.tensor.0]);
+    graph.nodes.retain(|node| node.outputs.iter().any(|output| needed[output.0]));
 }
 
 fn drop_tensors(graph: &mut Graph) {
@@ -54,7 +60,8 @@ fn drop_tensors(graph: &mut Graph) {
 
 /// Calls `visit` on every index in the graph.
 fn mentions(graph: &mut Graph, mut visit: impl FnMut(&mut TensorId)) {
-    let Graph { nodes, inputs, outputs, .. } = graph;
+    let Graph { nodes, inputs, outputs, states, .. } = graph;
     let of_nodes = nodes.iter_mut().flat_map(|node| node.inputs.iter_mut().chain(&mut node.outputs));
-    of_nodes.chain(inputs).chain(outputs).for_each(&mut visit);
+    let of_states = states.iter_mut().flat_map(|State { tensor, next, .. }| [tensor, next]);
+    of_nodes.chain(of_states).chain(inputs).chain(outputs).for_each(&mut visit);
 }

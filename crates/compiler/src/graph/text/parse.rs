@@ -7,8 +7,11 @@ use std::sync::Arc;
 use super::cursor::Cursor;
 use super::{TextError, ron_options, short_hash};
 use crate::graph::verify::checked_bytes;
-use crate::graph::{DType, Graph, MAX_RANK, Node, Quantisation, Shape, Tensor, TensorId, bytes_of, dtype_name};
+use crate::graph::{DType, Graph, MAX_RANK, Node, Quantisation, Shape, State, Tensor, TensorId, bytes_of, dtype_name};
 use crate::ops::Op;
+
+/// What a constant or a state needs.
+const NOT_DECLARED: &str = "the declaration of a tensor: index, name, type and shape";
 
 /// The graph of `text`; `constants` is the side file, where the text refers to one.
 ///
@@ -89,6 +92,8 @@ impl Parser<'_> {
             Ok(())
         } else if self.cursor.eat("const") {
             self.constant()
+        } else if self.cursor.eat("state") {
+            self.state()
         } else if self.cursor.eat("tensor") {
             self.tensor().map(|_| ())
         } else if self.cursor.eat("output") {
@@ -197,19 +202,35 @@ impl Parser<'_> {
         let mark = self.cursor.mark();
         let id = self.tensor()?;
         self.cursor.expect("=")?;
-        let not_declared = "the declaration of a tensor: index, name, type and shape";
-        let Some(dtype) = self.tensors.get(&id.0).map(|tensor| tensor.dtype) else {
-            return Err(self.cursor.error_at(mark, not_declared));
-        };
-        let bytes = match self.reference()? {
-            Some(bytes) => bytes,
-            None => self.elements(dtype)?.into(),
-        };
+        let bytes = self.elements_of(mark, id)?;
         match self.tensors.get_mut(&id.0) {
             Some(Tensor { constant: constant @ None, .. }) => *constant = Some(bytes),
-            _ => return Err(self.cursor.error_at(mark, not_declared)),
+            _ => return Err(self.cursor.error_at(mark, NOT_DECLARED)),
         }
         Ok(())
+    }
+
+    /// `%0 "s" int8[2] = [1, 2] becomes %3`
+    fn state(&mut self) -> Result<(), TextError> {
+        let mark = self.cursor.mark();
+        let tensor = self.tensor()?;
+        self.cursor.expect("=")?;
+        let initial = self.elements_of(mark, tensor)?;
+        self.cursor.expect("becomes")?;
+        let next = self.id()?;
+        self.graph.states.push(State { tensor, next, initial });
+        Ok(())
+    }
+
+    /// The elements of `id`, which was declared at `mark` or before.
+    fn elements_of(&mut self, mark: usize, id: TensorId) -> Result<Arc<[u8]>, TextError> {
+        let Some(dtype) = self.tensors.get(&id.0).map(|tensor| tensor.dtype) else {
+            return Err(self.cursor.error_at(mark, NOT_DECLARED));
+        };
+        match self.reference()? {
+            Some(bytes) => Ok(bytes),
+            None => Ok(self.elements(dtype)?.into()),
+        }
     }
 
     fn elements(&mut self, dtype: DType) -> Result<Vec<u8>, TextError> {
@@ -261,7 +282,7 @@ impl Parser<'_> {
         }
         let mark = self.cursor.mark();
         if !self.cursor.eat("%") {
-            return Err(self.cursor.error("`input`, `const`, `tensor`, `output`, a node, or `}`"));
+            return Err(self.cursor.error("`input`, `const`, `state`, `tensor`, `output`, a node, or `}`"));
         }
         self.cursor.reset(mark);
         let declared = self.tensors.len();

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::graph::State;
 use crate::graph::verify::verify;
 use crate::ops::{Activation, Conv2d, Sliding};
 
@@ -80,6 +81,10 @@ impl Random {
         }
         graph.inputs = ids(self, 3);
         graph.outputs = ids(self, 3);
+        let ends = ids(self, 2).into_iter().zip(ids(self, 2));
+        let mut state =
+            |(tensor, next)| State { tensor, next, initial: self.list(9, |random| random.below(256) as u8).into() };
+        graph.states = ends.map(&mut state).collect();
         graph
     }
 }
@@ -187,7 +192,7 @@ fn errors_say_where_and_what() {
         (
             "%3\n}",
             "%3\n",
-            "line 8, column 1: expected `input`, `const`, `tensor`, `output`, a node, or `}`, but found the end of the text",
+            "line 8, column 1: expected `input`, `const`, `state`, `tensor`, `output`, a node, or `}`, but found the end of the text",
         ),
         (
             "output %3",

@@ -12,6 +12,7 @@ mod names;
 mod operators;
 mod site;
 mod source;
+mod variables;
 
 /// What planus makes of `schema.fbs`.
 #[allow(missing_docs, dead_code, unused_imports, clippy::all, clippy::undocumented_unsafe_blocks, rustdoc::all)]
@@ -57,6 +58,7 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
         }
     }
     if reasons.is_empty() && broken.is_none() {
+        importer.add_states();
         import_ports(&mut importer, &mut reasons, "OUTPUT")?;
     }
     if !reasons.is_empty() {

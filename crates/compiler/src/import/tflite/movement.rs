@@ -144,6 +144,58 @@ pub(super) fn pad_v2(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
     site.node(Pad { padding, value: value.unwrap_or_default() }, vec![input])
 }
 
+/// `SPLIT`: the axis is input 0, and the outputs are of one size.
+pub(super) fn split(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
+    let &[axis] = site.integers(0)?.as_slice() else { return site.malformed("must name one axis") };
+    let input = site.input(1)?;
+    let shape = site.shape(input);
+    let axis = axis_of(site, axis, shape.len())?;
+    let count = site.operator.outputs.len();
+    match shape[axis].checked_div(count) {
+        Some(size) if size * count == shape[axis] => split_to(site, input, axis, &vec![size; count]),
+        _ => site.malformed(format!("splits axis {axis} of shape {shape:?} into {count} equal parts")),
+    }
+}
+
+/// `SPLIT_V`: the sizes are input 1, of which one may be −1, and the axis is input 2.
+pub(super) fn split_v(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
+    let input = site.input(0)?;
+    let shape = site.shape(input);
+    let sizes = site.integers(1)?;
+    let &[axis] = site.integers(2)?.as_slice() else { return site.malformed("must name one axis") };
+    let axis = axis_of(site, axis, shape.len())?;
+    let known = sizes.iter().filter(|&&size| size != -1).try_fold(0, |sum: i64, &size| sum.checked_add(size));
+    let rest = known.and_then(|known| (shape[axis] as i64).checked_sub(known));
+    let open = sizes.iter().filter(|&&size| size == -1).count();
+    let parts: Option<Vec<usize>> = match rest {
+        Some(rest) if open == 1 || open == 0 && rest == 0 => {
+            sizes.iter().map(|&size| usize::try_from(if size == -1 { rest } else { size }).ok()).collect()
+        }
+        _ => None,
+    };
+    match parts {
+        Some(parts) if parts.len() == site.operator.outputs.len() => split_to(site, input, axis, &parts),
+        _ => {
+            let count = site.operator.outputs.len();
+            site.malformed(format!("splits axis {axis} of shape {shape:?} into {count} outputs of sizes {sizes:?}"))
+        }
+    }
+}
+
+/// Each output is a slice of `input`, `sizes` long, one after the other along `axis`.
+fn split_to(site: &mut Site<'_, '_>, input: TensorId, axis: usize, sizes: &[usize]) -> Result<(), Refusal> {
+    let shape = site.shape(input);
+    let mut begin = vec![0; shape.len()];
+    for (&size, &output) in sizes.iter().zip(&site.operator.outputs) {
+        let mut part = shape.clone();
+        part[axis] = size;
+        let op = StridedSlice { begin: begin.clone(), stride: vec![1; shape.len()], size: part };
+        site.node_of(output, op, vec![input])?;
+        begin[axis] += size as i64;
+    }
+    Ok(())
+}
+
 /// What a slice takes of the input's axes, and the shape in which the file wants it.
 #[derive(Default)]
 struct Slice {

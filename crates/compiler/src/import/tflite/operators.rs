@@ -3,7 +3,7 @@
 //! To add one: a row, and a function that reads the operator's options and makes nodes of it.
 
 use super::site::Import;
-use super::{elementwise, layers, movement};
+use super::{elementwise, layers, movement, variables};
 
 /// One operator of the format.
 pub(super) struct Row {
@@ -51,6 +51,12 @@ const TABLE: &[Row] = table! {
     "CONCATENATION" movement::concatenation, ANY;
     "TRANSPOSE" movement::transpose, ANY;
     "STRIDED_SLICE" movement::strided_slice, ANY;
+    "SPLIT" movement::split, ANY;
+    "SPLIT_V" movement::split_v, ANY;
+    "CALL_ONCE" variables::call_once, ANY;
+    "VAR_HANDLE" variables::var_handle, "resource";
+    "READ_VARIABLE" variables::read_variable, ANY;
+    "ASSIGN_VARIABLE" variables::assign_variable, ANY;
 };
 
 /// The row of the operator `op`.

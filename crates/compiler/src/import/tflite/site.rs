@@ -8,6 +8,7 @@ use super::budget::Budget;
 use super::names::ElementType;
 use super::schema::tflite as schema;
 use super::source::{Contents, QuantisationError, Source, SourceOperator, SourceTensor, check_size};
+use super::variables::Variables;
 use crate::graph::{DType, Graph, MAX_RANK, Node, Quantisation, Shape, Tensor, TensorId, bytes_of};
 use crate::ops::{Op, Operation};
 
@@ -47,7 +48,7 @@ pub(super) type Import = fn(&mut Site<'_, '_>) -> Result<(), Refusal>;
 pub(super) struct Importer<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) graph: Graph,
-    budget: &'a Budget,
+    pub(super) budget: &'a Budget,
     /// The graph's tensor for each of the file's.
     ids: Vec<Option<TensorId>>,
     names: Names,
@@ -55,6 +56,7 @@ pub(super) struct Importer<'a> {
     buffers: HashMap<usize, Arc<[u8]>>,
     /// Zeros that stand for missing biases, by length.
     zeros: HashMap<usize, Arc<[u8]>>,
+    pub(super) variables: Variables<'a>,
 }
 
 /// The names in use. Unlike [`Graph::add`] it does not search all tensors, of which a file may have very many.
@@ -96,6 +98,7 @@ impl<'a> Importer<'a> {
             names: Names::default(),
             buffers: HashMap::new(),
             zeros: HashMap::new(),
+            variables: Variables::default(),
         }
     }
 
@@ -105,7 +108,12 @@ impl<'a> Importer<'a> {
         self.tensor_of_shape(index, source.shape.clone())
     }
 
-    fn file_tensor(&self, index: usize) -> &'a SourceTensor<'a> {
+    /// Lets tensor `index` of the file be, from now on, the graph's `id`.
+    pub(super) fn alias(&mut self, index: usize, id: TensorId) {
+        self.ids[index] = Some(id);
+    }
+
+    pub(super) fn file_tensor(&self, index: usize) -> &'a SourceTensor<'a> {
         &self.source.tensors[index]
     }
 
@@ -344,8 +352,8 @@ impl<'a> Site<'_, 'a> {
     /// Adds a node that only moves elements, before the last one of the operator; what it writes is not in the file.
     pub(super) fn inner(&mut self, op: impl Into<Op>, input: TensorId) -> Result<TensorId, Refusal> {
         let op = op.into();
-        let shape = self.infer(&op, &[input])?;
         let name = format!("{}/moved", self.file_output()?.name);
+        let shape = self.infer(&op, &[input], &name)?;
         let like = self.importer.graph[input].clone();
         let id = self.importer.add(Tensor { name, shape, constant: None, source: None, ..like });
         self.push(op, vec![input], id)?;
@@ -354,12 +362,17 @@ impl<'a> Site<'_, 'a> {
 
     /// Adds the node that writes the operator's output.
     pub(super) fn node(&mut self, op: impl Into<Op>, inputs: Vec<TensorId>) -> Result<(), Refusal> {
-        let op = op.into();
         let output = self.output_index()?;
+        self.node_of(output, op, inputs)
+    }
+
+    /// Adds a node that writes the file's tensor `output`, one of the operator's.
+    pub(super) fn node_of(&mut self, output: usize, op: impl Into<Op>, inputs: Vec<TensorId>) -> Result<(), Refusal> {
+        let op = op.into();
         let file = self.importer.file_tensor(output);
         // Before the shapes: types are the better reason.
         dtype_of(file).map_err(|refusal| self.with_types(refusal))?;
-        let shape = self.infer(&op, &inputs)?;
+        let shape = self.infer(&op, &inputs, &file.name)?;
         if !file.shape.is_empty() && file.shape != shape {
             let (name, declared) = (&file.name, &file.shape);
             return self.malformed(format!("writes '{name}' of shape {declared:?}, but what it reads makes {shape:?}"));
@@ -376,10 +389,10 @@ impl<'a> Site<'_, 'a> {
         }
     }
 
-    fn infer(&self, op: &Op, inputs: &[TensorId]) -> Result<Shape, Refusal> {
+    fn infer(&self, op: &Op, inputs: &[TensorId], name: &str) -> Result<Shape, Refusal> {
         let shapes = op.infer(&self.importer.graph.tensors_of(inputs)).map_err(Refusal::Unsupported)?;
         let Some(shape) = shapes.into_iter().next() else { return unsupported("writes nothing") };
-        check_size(&self.file_output()?.name, &shape, DType::F32)?;
+        check_size(name, &shape, DType::F32)?;
         Ok(shape)
     }
 

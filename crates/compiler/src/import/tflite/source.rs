@@ -26,6 +26,8 @@ const OPERAND_BYTES: usize = 64;
 
 /// The subgraph that is read.
 pub(super) struct Source<'a> {
+    model: schema::ModelRef<'a>,
+    codes: Vec<(String, i32)>,
     pub(super) tensors: Vec<SourceTensor<'a>>,
     pub(super) operators: Vec<SourceOperator<'a>>,
     pub(super) inputs: Vec<usize>,
@@ -74,6 +76,12 @@ impl From<planus::Error> for ImportError {
     }
 }
 
+/// A subgraph that sets up variables: its tensors and operators, in any order.
+pub(super) struct Setup<'a> {
+    pub(super) tensors: Vec<SourceTensor<'a>>,
+    pub(super) operators: Vec<SourceOperator<'a>>,
+}
+
 /// Reads the first subgraph.
 pub(super) fn read<'a>(bytes: &'a [u8], budget: &Budget) -> Result<Source<'a>, ImportError> {
     if bytes.get(4..8) != Some(b"TFL3") {
@@ -91,11 +99,13 @@ pub(super) fn read<'a>(bytes: &'a [u8], budget: &Budget) -> Result<Source<'a>, I
     let tensors = tensors(&model, &subgraph, budget)?;
     let codes = codes(&model, budget)?;
     let source = Source {
+        model,
         operators: operators(&subgraph, &codes, tensors.len(), budget)?,
         inputs: ports("network inputs", subgraph.inputs()?, tensors.len(), budget)?,
         outputs: ports("network outputs", subgraph.outputs()?, tensors.len(), budget)?,
         tensors,
         description: description(&model, count)?,
+        codes,
     };
     source.check_flow()?;
     Ok(source)
@@ -265,7 +275,17 @@ enum Origin {
     Operator(usize),
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// Reads subgraph `index`; `None` where the file has no such one.
+    pub(super) fn setup(&self, index: i32, budget: &Budget) -> Result<Option<Setup<'a>>, ImportError> {
+        let place = usize::try_from(index).ok();
+        let subgraphs = self.model.subgraphs()?;
+        let Some(subgraph) = place.and_then(|place| subgraphs?.get(place)) else { return Ok(None) };
+        let subgraph = subgraph?;
+        let tensors = tensors(&self.model, &subgraph, budget)?;
+        Ok(Some(Setup { operators: operators(&subgraph, &self.codes, tensors.len(), budget)?, tensors }))
+    }
+
     /// Each tensor has one origin, which comes before what reads it. So there are no cycles.
     fn check_flow(&self) -> Result<(), ImportError> {
         let mut origins: Vec<Origin> = self.tensors.iter().map(SourceTensor::origin).collect();

@@ -3,8 +3,8 @@
 use planus::Builder;
 
 use super::schema::tflite::{
-    BuiltinOptions, Conv2DOptions, Model, Operator, OperatorCode, QuantizationParameters, StridedSliceOptions,
-    SubGraph, Tensor,
+    BuiltinOptions, CallOnceOptions, Conv2DOptions, Model, Operator, OperatorCode, QuantizationParameters,
+    StridedSliceOptions, SubGraph, Tensor, VarHandleOptions,
 };
 use super::*;
 use crate::graph::verify::verify;
@@ -356,4 +356,141 @@ fn padding_is_the_zero_point_or_the_given_value() {
     };
     assert_eq!(pad(PAD, &[]), Pad { padding: vec![[1, 2]], value: 7.0 });
     assert_eq!(pad(PADV2, &[0xFD]), Pad { padding: vec![[1, 2]], value: -3.0 });
+}
+
+const VAR_HANDLE: i32 = 142;
+const RESOURCE: i8 = 13;
+
+/// A model that puts off its input by one call, and the subgraph that sets up the variable.
+fn delayed() -> Model {
+    let code = |builtin_code| OperatorCode { builtin_code, ..OperatorCode::default() };
+    let call_once = CallOnceOptions { init_subgraph_index: 1 };
+    let named = || {
+        let options = VarHandleOptions { container: None, shared_name: Some("v".to_owned()) };
+        Some(BuiltinOptions::VarHandle(Box::new(options)))
+    };
+    let operator = |opcode_index, inputs: &[i32], outputs: &[i32], builtin_options| Operator {
+        opcode_index,
+        inputs: Some(inputs.to_vec()),
+        outputs: Some(outputs.to_vec()),
+        builtin_options,
+    };
+    let handle = || Tensor { quantization: None, ..tensor("handle", &[], RESOURCE, 0, 0) };
+    let main = SubGraph {
+        tensors: Some(vec![tensor("x", &[2], INT8, 0, 3), handle(), tensor("y", &[2], INT8, 0, 3)]),
+        inputs: Some(vec![0]),
+        outputs: Some(vec![2]),
+        operators: Some(vec![
+            operator(0, &[], &[], Some(BuiltinOptions::CallOnce(Box::new(call_once)))),
+            operator(1, &[], &[1], named()),
+            operator(2, &[1], &[2], None),
+            operator(3, &[1, 0], &[], None),
+        ]),
+    };
+    let setup = SubGraph {
+        tensors: Some(vec![handle(), tensor("initial", &[2], INT8, 1, 3)]),
+        inputs: None,
+        outputs: None,
+        operators: Some(vec![operator(1, &[], &[0], named()), operator(3, &[0, 1], &[], None)]),
+    };
+    Model {
+        version: 3,
+        operator_codes: Some([129, VAR_HANDLE, 143, 144].map(code).to_vec()),
+        subgraphs: Some(vec![main, setup]),
+        buffers: Some(vec![buffer(&[]), buffer(&[8, 9])]),
+        ..Model::default()
+    }
+}
+
+/// What becomes of [`delayed`] after `change` of its subgraphs.
+fn variable(change: impl FnOnce(&mut SubGraph, &mut SubGraph)) -> Result<Imported, ImportError> {
+    let mut model = delayed();
+    let [main, setup] = model.subgraphs.as_mut().unwrap().as_mut_slice() else { panic!() };
+    change(main, setup);
+    read(&bytes(&model))
+}
+
+#[test]
+fn variables_become_states() {
+    let imported = variable(|_, _| ()).unwrap();
+    verify(&imported.graph).unwrap();
+    let [state] = imported.graph.states.as_slice() else { panic!("{:?}", imported.graph.states) };
+    assert_eq!((&imported.graph[state.tensor].name, &imported.graph[state.next].name), (&"y".into(), &"x".into()));
+    assert_eq!(*state.initial, [8, 9]);
+    // Without a value of the file's, a variable is what stands for zero.
+    let unset = variable(|_, setup| setup.operators = None).unwrap();
+    assert_eq!(*unset.graph.states[0].initial, [3, 3]);
+}
+
+#[test]
+fn variables_that_make_no_sense_are_refused() {
+    fn operators(graph: &mut SubGraph) -> &mut Vec<Operator> {
+        graph.operators.as_mut().unwrap()
+    }
+    fn shape(graph: &mut SubGraph, tensor: usize, shape: &[i32]) {
+        graph.tensors.as_mut().unwrap()[tensor].shape = Some(shape.to_vec());
+    }
+    let call = |subgraph| {
+        move |main: &mut SubGraph, _: &mut SubGraph| {
+            let options = CallOnceOptions { init_subgraph_index: subgraph };
+            operators(main)[0].builtin_options = Some(BuiltinOptions::CallOnce(Box::new(options)));
+        }
+    };
+    let refused = |result: Result<Imported, ImportError>, words: &str| {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(variable(call(2)), "calls subgraph 2, which the file lacks");
+    refused(variable(call(-1)), "calls subgraph -1, which the file lacks");
+    refused(variable(call(0)), "whose operator 0 is CALL_ONCE; supported are");
+    refused(variable(|main, _| operators(main)[0].builtin_options = None), "lacks the options");
+    refused(variable(|main, _| operators(main)[1].builtin_options = None), "lacks the options");
+    refused(variable(|_, setup| operators(setup).swap(0, 1)), "assigns to what is no variable");
+    refused(variable(|_, setup| setup.tensors.as_mut().unwrap()[1].buffer = 0), "constants alone are supported");
+    refused(variable(|main, _| operators(main).swap(0, 2)), "which nothing before it writes");
+    refused(variable(|main, _| operators(main).swap(0, 3)), "which nothing before it writes");
+    refused(variable(|main, _| operators(main)[2].inputs = Some(vec![0])), "has handle 'x', which no VAR_HANDLE makes");
+    refused(variable(|main, _| operators(main)[2].inputs = None), "lacks its input 0");
+    refused(variable(|main, _| shape(main, 0, &[3])), "another type, shape or quantisation");
+    refused(variable(|main, _| (0..3).for_each(|tensor| shape(main, tensor, &[3]))), "it is set up with int8[2]");
+    refused(variable(|_, setup| shape(setup, 1, &[1])), "it is set up with int8[1]");
+    let late = |main: &mut SubGraph, _: &mut SubGraph| operators(main).rotate_left(1);
+    refused(variable(late), "sets up variable 'v' after it was read or assigned");
+}
+
+#[test]
+fn splits_are_slices() {
+    let split = |sizes: &[i32], axis: i32, outputs: &[&[i32]]| {
+        let mut tensors = vec![tensor("x", &[4, 6], INT8, 0, 0), integers(1, sizes.len() as i32), integers(2, 1)];
+        tensors.extend(outputs.iter().map(|shape| tensor("y", shape, INT8, 0, 0)));
+        let written: Vec<i32> = (3..3 + outputs.len() as i32).collect();
+        let operators = vec![operator(0, &[0, 1, 2], &written)];
+        let subgraph = SubGraph {
+            tensors: Some(tensors),
+            inputs: Some(vec![0]),
+            outputs: Some(written),
+            operators: Some(operators),
+        };
+        let model = Model {
+            version: 3,
+            operator_codes: Some(vec![OperatorCode { builtin_code: 102, ..OperatorCode::default() }]),
+            subgraphs: Some(vec![subgraph]),
+            buffers: Some([&[], words(sizes).as_slice(), &words(&[axis])].map(buffer).to_vec()),
+            ..Model::default()
+        };
+        let imported = read(&bytes(&model))?;
+        verify(&imported.graph).unwrap();
+        let begin = |node: &crate::graph::Node| match &node.op {
+            Op::StridedSlice(op) => op.begin.clone(),
+            op => panic!("{op:?}"),
+        };
+        Ok::<_, ImportError>(imported.graph.nodes.iter().map(begin).collect::<Vec<_>>())
+    };
+    assert_eq!(split(&[1, -1, 2], 1, &[&[4, 1], &[4, 3], &[4, 2]]).unwrap(), [[0, 0], [0, 1], [0, 4]]);
+    assert_eq!(split(&[3, 1], -2, &[&[3, 6], &[1, 6]]).unwrap(), [[0, 0], [3, 0]]);
+    for sizes in [[1, 2], [-1, -1], [5, -1], [-2, 6], [i32::MAX, i32::MAX]] {
+        assert!(split(&sizes, 0, &[&[1, 6], &[3, 6]]).unwrap_err().to_string().contains("into 2 outputs"), "{sizes:?}");
+    }
+    assert!(split(&[1, 3], 2, &[&[1, 6], &[3, 6]]).is_err());
+    assert!(split(&[4], 0, &[&[1, 6], &[3, 6]]).is_err());
 }

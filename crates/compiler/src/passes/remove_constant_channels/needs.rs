@@ -94,6 +94,7 @@ impl<'a> Needs<'a> {
     /// computed from.
     fn need_outside(&mut self, graph: &Graph) {
         graph.inputs.iter().chain(&graph.outputs).for_each(|&id| self.need_all(id));
+        graph.states.iter().flat_map(|state| [state.tensor, state.next]).for_each(|id| self.need_all(id));
         let mut mentioned = vec![false; graph.tensors.len()];
         for id in graph.nodes.iter().flat_map(|node| node.inputs.iter().chain(&node.outputs)) {
             mentioned[id.0] = true;
