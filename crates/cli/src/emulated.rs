@@ -13,7 +13,7 @@ use crate::interrupt::{HalfWritten, emulating};
 use crate::model::ModelFile;
 use crate::screen::Progress;
 
-/// Builds firmware for `program` and runs one inference on `target`'s board.
+/// Builds firmware for `program` and runs an inference for each of `calls` on `target`'s board.
 ///
 /// # Errors
 /// Where something is not installed, the firmware does not fit, or the board fails.
@@ -21,7 +21,7 @@ pub fn measure(
     target: &Target,
     file: &ModelFile,
     program: &Program,
-    inputs: &[Vec<u8>],
+    calls: &[Vec<Vec<u8>>],
     options: &Options,
 ) -> Result<Measurement, Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::unwritable(&std::env::temp_dir(), &error))?;
@@ -34,7 +34,7 @@ pub fn measure(
     }
     let progress = Progress::start(format!("building firmware and running it on an emulated {}", target.name));
     let emitted = Emitted { dir: folder.path(), module: &module };
-    let measured = emulating(|| rasbora_bench::run(target, &emitted, &[inputs.to_vec()], options));
+    let measured = emulating(|| rasbora_bench::run(target, &emitted, calls, options));
     drop(progress);
     drop(half_written);
     measured.map_err(Failure::from)
@@ -46,7 +46,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
     fs::write(path, content).map_err(|error| Failure::unwritable(path, &error))
 }
 
-/// The outputs of one inference on `target`'s board.
+/// The outputs of each call on `target`'s board.
 ///
 /// # Errors
 /// As [`measure`].
@@ -54,10 +54,14 @@ pub fn outputs(
     target: &Target,
     file: &ModelFile,
     program: &Program,
-    inputs: &[Vec<u8>],
-) -> Result<Vec<Vec<u8>>, Failure> {
-    let measured = measure(target, file, program, inputs, &Options::default())?;
-    measured.outputs.into_iter().next().ok_or_else(|| Failure::failed("emulation_failed", "the board gave no outputs"))
+    calls: &[Vec<Vec<u8>>],
+) -> Result<Vec<Vec<Vec<u8>>>, Failure> {
+    let measured = measure(target, file, program, calls, &Options::default())?;
+    if measured.outputs.len() == calls.len() {
+        Ok(measured.outputs)
+    } else {
+        Err(Failure::failed("emulation_failed", "the board gave no outputs"))
+    }
 }
 
 impl From<BenchError> for Failure {

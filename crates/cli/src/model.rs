@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+use rasbora_compiler::front_end::{FrontEnd, FrontEndError};
 use rasbora_compiler::import::{ImportError, Imported, tflite};
 use rasbora_compiler::pipeline::compile;
 use rasbora_compiler::program::Program;
@@ -79,12 +81,43 @@ impl ModelFile {
         self.imported().map_err(|error| not_imported(&self.path, error))
     }
 
-    /// The file's program for an instruction set.
+    /// The file's program for an instruction set, behind a front end where one is named.
     ///
     /// # Errors
-    /// Where it is broken or not supported.
-    pub fn program(&self, isa: InstructionSet) -> Result<Program, Failure> {
-        Ok(compile(self.import()?.graph, isa)?.program)
+    /// Where it is broken or not supported, or the front end does not fit.
+    pub fn program(&self, isa: InstructionSet, front_end: &FrontEndArgument) -> Result<Program, Failure> {
+        let mut graph = self.import()?.graph;
+        if let Some(front_end) = front_end.front_end {
+            let wrong = |error: FrontEndError| Failure::failed("wrong_front_end", error.to_string());
+            FrontEnd::from(front_end).put_before(&mut graph).map_err(wrong)?;
+        }
+        Ok(compile(graph, isa)?.program)
+    }
+}
+
+/// The argument that puts an audio front end before a model.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FrontEndArgument {
+    /// Put an audio front end before the model, which then takes 16-bit samples at 16 kHz (.wav)
+    #[arg(long, value_name = "NAME")]
+    pub front_end: Option<FrontEndName>,
+}
+
+/// The names of the front ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum FrontEndName {
+    /// MLPerf Tiny's keyword spotting: one second to 49 × 10 cepstral coefficients
+    Kws,
+    /// MLPerf Tiny's streaming wake word: 512 samples a run to another frame of 40 mel bands
+    Sww,
+}
+
+impl From<FrontEndName> for FrontEnd {
+    fn from(name: FrontEndName) -> Self {
+        match name {
+            FrontEndName::Kws => Self::Kws,
+            FrontEndName::Sww => Self::Sww,
+        }
     }
 }
 

@@ -53,6 +53,7 @@ extern "C" {
 #define RASBORA_UINT8 2
 #define RASBORA_FLOAT32 3
 #define RASBORA_INT32 4
+#define RASBORA_INT16 5
 
 /* An interpreter with its program. What it holds is its own. */
 typedef struct {

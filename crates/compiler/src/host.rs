@@ -121,6 +121,21 @@ pub fn run(program: &Program, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, HostEr
     Ok(outputs(&interpreter))
 }
 
+/// One inference after the other, with the inputs of each, state kept: the bytes of each output of each.
+///
+/// # Errors
+/// Where the program is refused or the inputs do not fit.
+pub fn run_calls(program: &Program, calls: &[Vec<Vec<u8>>]) -> Result<Vec<Vec<Vec<u8>>>, HostError> {
+    let mut host = Host::new(program);
+    let mut interpreter = host.start()?;
+    let mut call = |inputs: &Vec<Vec<u8>>| {
+        fill_inputs(&mut interpreter, inputs)?;
+        interpreter.run();
+        Ok(outputs(&interpreter))
+    };
+    calls.iter().map(&mut call).collect()
+}
+
 /// One inference: for each step, the bytes of each tensor in [`crate::program::Step::written`].
 ///
 /// # Errors

@@ -10,6 +10,7 @@
 
 pub mod cost;
 pub mod emit;
+pub mod front_end;
 pub mod graph;
 pub mod host;
 pub mod import;

@@ -21,3 +21,4 @@ pub mod network;
 pub mod ops;
 pub mod params;
 pub mod program;
+pub mod spectrum;

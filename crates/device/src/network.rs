@@ -138,6 +138,7 @@ impl TensorInfo {
         let (least, most) = match self.dtype {
             DType::U8 => (0.0, 255.0),
             DType::I8 => (-128.0, 127.0),
+            DType::I16 => (-32768.0, 32767.0),
             DType::F32 | DType::I32 => (i32::MIN as f32, i32::MAX as f32),
         };
         let integer = libm::roundf(real / self.scale) + self.zero_point as f32;

@@ -36,6 +36,8 @@ crate::params! {
         F32 = 3,
         /// 32-bit signed.
         I32 = 4,
+        /// 16-bit signed: samples of audio.
+        I16 = 5,
     }
 
     /// The front of a packed program.
@@ -113,6 +115,7 @@ impl DType {
     pub const fn bytes(self) -> u32 {
         match self {
             Self::I8 | Self::U8 => 1,
+            Self::I16 => 2,
             Self::F32 | Self::I32 => 4,
         }
     }

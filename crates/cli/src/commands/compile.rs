@@ -15,7 +15,7 @@ use super::{STATIC, Sources};
 use crate::budget::{self, Budget, Fit};
 use crate::c_library::{self, LibraryBody, Optimise};
 use crate::failure::Failure;
-use crate::model::{ModelFile, Named, isa_of};
+use crate::model::{FrontEndArgument, ModelFile, Named, isa_of};
 use crate::output::Answer;
 use crate::screen::{self, Align, BOLD, Cell, DIM, Table, bytes, styled};
 use crate::{files, folder};
@@ -44,6 +44,8 @@ pub struct Compile {
     /// What a C library is called; the model's name, or `models` for several
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
+    #[command(flatten)]
+    front_end: FrontEndArgument,
     #[command(flatten)]
     budget: Budget,
     /// The folder to write
@@ -193,7 +195,7 @@ impl Compile {
             if entries.iter().any(|other| other.name == name) {
                 return Err(not_emitted(&EmitError::Twice(name)));
             }
-            let program = file.program(isa)?;
+            let program = file.program(isa, &self.front_end)?;
             entries.push(Entry { name, file, program });
         }
         Ok(entries)

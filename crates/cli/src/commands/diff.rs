@@ -185,7 +185,7 @@ fn emulated_trace(
         bytes: port.bytes as u32,
     };
     let options = Options { mode: Mode::Steps, trace: ports.iter().map(range).collect(), ..Options::default() };
-    let measured = emulated::measure(target, file, program, inputs, &options)?;
+    let measured = emulated::measure(target, file, program, &[inputs.to_vec()], &options)?;
     let layers = ports.into_iter().zip(measured.trace).map(|((_, op, port), bytes)| layer(op, port, &bytes)).collect();
     let outputs = measured.outputs.into_iter().next().unwrap_or_default();
     Ok(with_outputs(layers, program, &outputs))

@@ -12,7 +12,7 @@ use super::{STATIC, Sources};
 use crate::budget;
 use crate::c_library::{self, LibraryBody, Optimise};
 use crate::failure::Failure;
-use crate::model::{ModelFile, Named, isa_of};
+use crate::model::{FrontEndArgument, ModelFile, Named, isa_of};
 use crate::output::Answer;
 use crate::screen::{self, BOLD, DIM, bytes, styled};
 use crate::{files, folder};
@@ -36,6 +36,8 @@ pub struct Interpreter {
     /// Link these kernels, named as the packed format's documentation lists them, or `all`
     #[arg(long, group = "wanted", value_delimiter = ',', value_name = "KERNEL,…")]
     ops: Vec<String>,
+    #[command(flatten)]
+    front_end: FrontEndArgument,
     /// The target that it runs on, `host` for this machine, or `wasm` for an npm package around a WebAssembly module
     #[arg(long, value_name = "TARGET")]
     target: String,
@@ -117,7 +119,7 @@ impl Interpreter {
         let (mut kernels, mut models) = (BTreeSet::new(), Vec::new());
         for path in &self.ops_of {
             let file = ModelFile::read(Path::new(path))?;
-            kernels.extend(kernels_of([&file.program(isa)?]));
+            kernels.extend(kernels_of([&file.program(isa, &self.front_end)?]));
             models.push(file.named());
         }
         Ok((kernels, models))

@@ -15,7 +15,7 @@ use super::{COUNTED, STATIC, Sources};
 use crate::budget;
 use crate::emulated;
 use crate::failure::Failure;
-use crate::model::{ModelFile, Named};
+use crate::model::{FrontEndArgument, ModelFile, Named};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAR, BOLD, Cell, DIM, Table, bytes, number, styled};
 use crate::tensors::Signature;
@@ -34,6 +34,8 @@ pub struct Profile {
     /// Data for the inputs, as for `rasbora run`; without it, pseudo-random bytes (xorshift32, seed 1)
     #[arg(long, value_name = "[NAME=]FILE", num_args = 1..)]
     input: Vec<String>,
+    #[command(flatten)]
+    front_end: FrontEndArgument,
     #[command(flatten)]
     pixels: PixelArguments,
     /// Leave the firmware's ELF file in this folder
@@ -79,7 +81,7 @@ impl Profile {
     pub fn run(&self) -> Result<Answer, Failure> {
         let target = budget::target(&self.on)?;
         let file = ModelFile::read(&self.model)?;
-        let program = file.program(target.isa)?;
+        let program = file.program(target.isa, &self.front_end)?;
         let wanted: Vec<Signature> = program.inputs.iter().map(Signature::from).collect();
         let (input, data) = if self.input.is_empty() {
             ("xorshift32, seed 1".to_owned(), pseudo_random(&wanted))
@@ -87,7 +89,15 @@ impl Profile {
             let inputs = read_inputs(&self.input, &self.pixels, &wanted)?;
             (self.input.join(", "), inputs.into_iter().map(|input| input.bytes).collect())
         };
-        let measure = |mode| emulated::measure(target, &file, &program, &data, &Options { mode, ..Options::default() });
+        let measure = |mode| {
+            emulated::measure(
+                target,
+                &file,
+                &program,
+                std::slice::from_ref(&data),
+                &Options { mode, ..Options::default() },
+            )
+        };
         let whole = measure(Mode::Total)?;
         let by_step = measure(Mode::Steps)?;
         let elf = self.keep.as_deref().map(|folder| keep(folder, &whole, &file, target)).transpose()?;
@@ -147,6 +157,8 @@ pub fn pseudo_random(wanted: &[Signature]) -> Vec<Vec<u8>> {
         match signature.dtype {
             DType::I8 | DType::U8 => bytes_of(values),
             DType::I32 => bytes_of(values.map(i32::from)),
+            // Loud noise: samples that fill their range.
+            DType::I16 => bytes_of(values.map(|value| i16::from(value) << 8)),
             DType::F32 => bytes_of(values.map(|value| f32::from(value) / 128.0)),
         }
     };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rasbora_compiler::graph::dtype_name;
+use rasbora_compiler::graph::{DType, bytes_of, dtype_name};
 use rasbora_compiler::host;
 use rasbora_compiler::program::Program;
 use serde::Serialize;
@@ -12,12 +12,13 @@ use serde::Serialize;
 use crate::budget;
 use crate::emulated;
 use crate::failure::Failure;
-use crate::model::{ModelFile, Named, isa_of};
+use crate::model::{FrontEndArgument, ModelFile, Named, isa_of};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAR, BOLD, Cell, DIM, Table, styled};
 use crate::tensors::assign::{self, Input};
+use crate::tensors::convert::WRONG_SHAPE;
 use crate::tensors::write::{self, Output};
-use crate::tensors::{Numbers, Pixels, Signature};
+use crate::tensors::{self, Numbers, Pixels, Signature, TensorError};
 
 /// The command's name.
 pub const NAME: &str = "run";
@@ -32,6 +33,8 @@ pub struct Run {
     model: PathBuf,
     #[command(flatten)]
     inputs: InputArguments,
+    #[command(flatten)]
+    front_end: FrontEndArgument,
     /// Run the program for this target on this machine
     #[arg(long, value_name = "TARGET", conflicts_with = "on")]
     target: Option<String>,
@@ -55,10 +58,10 @@ pub struct Run {
 /// Arguments that give a model its data.
 #[derive(Debug, clap::Args)]
 pub struct InputArguments {
-    /// Data for the inputs, in the model's order: .npy, .npz, .png, .jpg, .csv or .bin
+    /// Data for the inputs, in the model's order: .npy, .npz, .png, .jpg, .wav, .csv or .bin
     ///
     /// Data of the input's type pass as they are; floats are quantised. Whole numbers in a .csv are taken as they are. A
-    /// .bin is raw little-endian elements of the input's type.
+    /// .bin is raw little-endian elements of the input's type. A .wav for a model with state is heard call after call.
     #[arg(long, value_name = "[NAME=]FILE", num_args = 1.., required = true)]
     pub input: Vec<String>,
     #[command(flatten)]
@@ -114,7 +117,21 @@ struct Body {
     /// Where it ran.
     emulated: bool,
     inputs: Vec<InputBody>,
+    /// Those of the last call.
     outputs: Vec<OutputBody>,
+    /// Where the highest class changes, of a model with state that hears a recording.
+    timeline: Vec<Moment>,
+}
+
+/// Inputs or outputs of one inference after the other.
+type Calls = Vec<Vec<Vec<u8>>>;
+
+/// A call after which another class is the highest.
+#[derive(Serialize)]
+struct Moment {
+    call: usize,
+    class: usize,
+    value: f32,
 }
 
 #[derive(Serialize)]
@@ -147,17 +164,25 @@ impl Run {
         let target = self.on.as_ref().or(self.target.as_ref()).map(|name| budget::target(name)).transpose()?;
         let labels = self.labels.as_deref().map(read_labels).transpose()?;
         let file = ModelFile::read(&self.model)?;
-        let program = file.program(isa_of(target))?;
+        let program = file.program(isa_of(target), &self.front_end)?;
         if let Some(path) = &self.output {
             write::check(path, program.outputs.len())?;
         }
         let wanted: Vec<Signature> = program.inputs.iter().map(Signature::from).collect();
-        let inputs = self.inputs.read(&wanted)?;
-        let data: Vec<Vec<u8>> = inputs.iter().map(|input| input.bytes.clone()).collect();
-        let bytes = match target {
-            Some(target) if self.on.is_some() => emulated::outputs(target, &file, &program, &data)?,
-            _ => on_host(&program, &data)?,
+        let (inputs, calls) = match self.heard(&program, &wanted)? {
+            Some(heard) => heard,
+            None => {
+                let inputs = self.inputs.read(&wanted)?;
+                let data = inputs.iter().map(|input| input.bytes.clone()).collect();
+                (inputs, vec![data])
+            }
         };
+        let mut all = match target {
+            Some(target) if self.on.is_some() => emulated::outputs(target, &file, &program, &calls)?,
+            _ => on_host(&program, &calls)?,
+        };
+        let timeline = timeline(&program, &all);
+        let bytes = all.pop().unwrap_or_default();
         let outputs: Vec<Output> =
             (program.outputs.iter().zip(bytes)).map(|(port, bytes)| Output { signature: port.into(), bytes }).collect();
         if let Some(path) = &self.output {
@@ -172,8 +197,28 @@ impl Run {
                 .map(|(input, signature)| InputBody { name: signature.name, file: input.file, done: input.done })
                 .collect(),
             outputs: self.classified(&outputs, labels.as_deref())?,
+            timeline,
         };
-        Ok(Answer::new(NAME, text(&outputs, &body.outputs), &body))
+        let text = text(&outputs, &body.outputs) + &moments(&body.timeline, labels.as_deref());
+        Ok(Answer::new(NAME, text, &body))
+    }
+
+    /// The calls by which a program with state hears a .wav file from its begin to its end; `None` for any other input.
+    fn heard(&self, program: &Program, wanted: &[Signature]) -> Result<Option<(Vec<Input>, Calls)>, Failure> {
+        let ([file], [signature]) = (self.inputs.input.as_slice(), wanted) else { return Ok(None) };
+        if program.state.is_empty() || signature.dtype != DType::I16 {
+            return Ok(None);
+        }
+        let Some(samples) = tensors::audio(Path::new(file))? else { return Ok(None) };
+        let length = signature.elements().max(1);
+        let calls: Calls = samples.chunks_exact(length).map(|call| vec![bytes_of(call.iter().copied())]).collect();
+        if calls.is_empty() {
+            let found = format!("has {} samples", samples.len());
+            return Err(TensorError::from(signature.misfit(WRONG_SHAPE, file, found, "give a longer recording")).into());
+        }
+        let done = format!("{} calls of {length} samples", screen::number(calls.len() as u64));
+        screen::note(&format!("input '{}' from {file}: {done}", signature.name));
+        Ok(Some((vec![Input { file: file.clone(), bytes: Vec::new(), done }], calls)))
     }
 
     fn classified(&self, outputs: &[Output], labels: Option<&[String]>) -> Result<Vec<OutputBody>, Failure> {
@@ -206,11 +251,41 @@ impl Run {
     }
 }
 
-fn on_host(program: &Program, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Failure> {
+fn on_host(program: &Program, calls: &[Vec<Vec<u8>>]) -> Result<Calls, Failure> {
     let progress = screen::Progress::start("running on this machine".into());
-    let outputs = host::run(program, inputs).map_err(|error| Failure::failed("not_run", error.to_string()));
+    let outputs = host::run_calls(program, calls).map_err(|error| Failure::failed("not_run", error.to_string()));
     drop(progress);
     outputs
+}
+
+/// The calls after which the first output's highest class is another one; none for a single call.
+fn timeline(program: &Program, calls: &[Vec<Vec<u8>>]) -> Vec<Moment> {
+    let Some(signature) = program.outputs.first().map(Signature::from) else { return Vec::new() };
+    let mut timeline: Vec<Moment> = Vec::new();
+    if calls.len() < 2 || classes(&signature).is_none() {
+        return timeline;
+    }
+    for (call, outputs) in calls.iter().enumerate() {
+        let Some(bytes) = outputs.first() else { continue };
+        let values = Numbers::of(bytes, signature.dtype).dequantised(signature.quantisation);
+        let highest = values.into_iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(&b.1));
+        if let Some((class, value)) =
+            highest.filter(|(class, _)| timeline.last().is_none_or(|last| last.class != *class))
+        {
+            timeline.push(Moment { call, class, value });
+        }
+    }
+    timeline
+}
+
+fn moments(timeline: &[Moment], labels: Option<&[String]>) -> String {
+    let mut table =
+        Table::titled(&[("call", Align::Right), ("class", Align::Right), ("", Align::Left), ("real", Align::Right)]);
+    for Moment { call, class, value } in timeline {
+        let label = labels.and_then(|labels| labels.get(*class)).cloned().unwrap_or_default();
+        table.row([call.to_string().into(), class.to_string().into(), label.into(), format!("{value:.4}").into()]);
+    }
+    if timeline.is_empty() { String::new() } else { format!("highest class from call to call\n{}", table.render()) }
 }
 
 /// The number of classes of an output with one axis that is longer than 1.
@@ -290,8 +365,6 @@ fn values(body: &OutputBody) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rasbora_compiler::graph::DType;
-
     use super::*;
 
     #[test]

@@ -14,6 +14,7 @@ pub fn read(bytes: &[u8], wanted: &Signature) -> Result<Array, String> {
         DType::I8 => Values::I8(bytes.iter().map(|byte| byte.cast_signed()).collect()),
         DType::U8 => Values::U8(bytes.to_vec()),
         DType::I32 => Values::I32(words().map(|&word| i32::from_le_bytes(word)).collect()),
+        DType::I16 => Values::I16(bytes.as_chunks().0.iter().map(|&half| i16::from_le_bytes(half)).collect()),
         DType::F32 => Values::F32(words().map(|&word| f32::from_le_bytes(word)).collect()),
     };
     Ok(Array { shape: None, values })

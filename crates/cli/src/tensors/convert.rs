@@ -29,6 +29,7 @@ pub fn fit(array: &Array, file: &str, wanted: &Signature) -> Result<Fitted, Box<
         (Values::I8(values), DType::I8) => (bytes_of(values.iter().copied()), "as it is".into()),
         (Values::U8(values), DType::U8) => (values.clone(), "as it is".into()),
         (Values::I32(values), DType::I32) => (bytes_of(values.iter().copied()), "as it is".into()),
+        (Values::I16(values), DType::I16) => (bytes_of(values.iter().copied()), "as it is".into()),
         (Values::F32(values), DType::F32) => (bytes_of(values.iter().copied()), "as it is".into()),
         (Values::F64(values), DType::F32) => {
             (bytes_of(values.iter().map(|&value| value as f32)), "float64 rounded to float32".into())
@@ -102,6 +103,7 @@ fn whole(values: &[i64], file: &str, wanted: &Signature) -> Result<(Vec<u8>, Str
     let range = match wanted.dtype {
         DType::I8 => i64::from(i8::MIN)..=i64::from(i8::MAX),
         DType::U8 => 0..=i64::from(u8::MAX),
+        DType::I16 => i64::from(i16::MIN)..=i64::from(i16::MAX),
         DType::I32 | DType::F32 => i64::from(i32::MIN)..=i64::from(i32::MAX),
     };
     if let Some((index, value)) = values.iter().enumerate().find(|(_, value)| !range.contains(value)) {

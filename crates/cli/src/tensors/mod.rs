@@ -10,6 +10,7 @@ mod csv;
 mod image;
 mod npy;
 mod read;
+mod wav;
 pub mod write;
 
 use std::fmt;
@@ -24,7 +25,7 @@ use crate::failure::{Failure, plain};
 use crate::screen;
 
 pub use self::image::Pixels;
-pub use read::{Content, Keyed, read};
+pub use read::{Content, Keyed, audio, read};
 
 /// What an input wants or an output is.
 #[derive(Clone, PartialEq, Debug)]
@@ -68,6 +69,8 @@ pub enum Values {
     U8(Vec<u8>),
     /// int32
     I32(Vec<i32>),
+    /// int16
+    I16(Vec<i16>),
     /// float32
     F32(Vec<f32>),
     /// float64
@@ -94,6 +97,7 @@ impl Values {
             Self::I8(_) => "int8",
             Self::U8(_) => "uint8",
             Self::I32(_) => "int32",
+            Self::I16(_) => "int16",
             Self::F32(_) => "float32",
             Self::F64(_) => "float64",
             Self::Whole(_) => "whole numbers",
@@ -107,6 +111,7 @@ impl Values {
             Self::I8(values) => Some(values.len()),
             Self::U8(values) => Some(values.len()),
             Self::I32(values) => Some(values.len()),
+            Self::I16(values) => Some(values.len()),
             Self::F32(values) => Some(values.len()),
             Self::F64(values) => Some(values.len()),
             Self::Whole(values) => Some(values.len()),
@@ -133,6 +138,10 @@ impl Numbers {
             DType::I8 => Self::Integers(bytes.iter().map(|&byte| i32::from(byte.cast_signed())).collect()),
             DType::U8 => Self::Integers(bytes.iter().map(|&byte| i32::from(byte)).collect()),
             DType::I32 => Self::Integers(words().map(|&word| i32::from_le_bytes(word)).collect()),
+            DType::I16 => {
+                let halves = bytes.as_chunks().0.iter();
+                Self::Integers(halves.map(|&half| i16::from_le_bytes(half).into()).collect())
+            }
             DType::F32 => Self::Floats(words().map(|&word| f32::from_le_bytes(word)).collect()),
         }
     }
@@ -161,7 +170,7 @@ pub enum TensorError {
         error: std::io::Error,
     },
     /// The ending names no format.
-    #[error("'{}' does not end in .npy, .npz, .png, .jpg, .csv or .bin", path.display())]
+    #[error("'{}' does not end in .npy, .npz, .png, .jpg, .wav, .csv or .bin", path.display())]
     Format {
         /// The file.
         path: PathBuf,

@@ -152,6 +152,7 @@ pub fn write(dtype: DType, shape: &[usize], data: &[u8]) -> Vec<u8> {
         DType::I8 => "|i1",
         DType::U8 => "|u1",
         DType::I32 => "<i4",
+        DType::I16 => "<i2",
         DType::F32 => "<f4",
     };
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();

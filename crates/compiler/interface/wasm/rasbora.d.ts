@@ -1,10 +1,10 @@
 /** Elements of a tensor, row-major: the array's type is the tensor's. */
-export type Elements = Int8Array | Uint8Array | Float32Array | Int32Array;
+export type Elements = Int8Array | Uint8Array | Float32Array | Int32Array | Int16Array;
 
 /** What an input or output of a network is. */
 export interface TensorInfo {
   /** Type of the elements. */
-  readonly dtype: "int8" | "uint8" | "float32" | "int32";
+  readonly dtype: "int8" | "uint8" | "float32" | "int32" | "int16";
   /** Sizes of the axes, row-major. */
   readonly shape: readonly number[];
   /** Number of elements. */

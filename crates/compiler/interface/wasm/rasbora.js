@@ -5,6 +5,7 @@ const TYPES = {
   2: { dtype: "uint8", array: Uint8Array, least: 0, most: 255 },
   3: { dtype: "float32", array: Float32Array },
   4: { dtype: "int32", array: Int32Array, least: -2147483648, most: 2147483647 },
+  5: { dtype: "int16", array: Int16Array, least: -32768, most: 32767 },
 };
 
 const REASONS = {

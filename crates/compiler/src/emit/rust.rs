@@ -271,6 +271,7 @@ fn dtype_variant(dtype: DType) -> &'static str {
         DType::U8 => "U8",
         DType::F32 => "F32",
         DType::I32 => "I32",
+        DType::I16 => "I16",
     }
 }
 
@@ -280,6 +281,7 @@ fn rust_type(dtype: DType) -> &'static str {
         DType::U8 => "u8",
         DType::F32 => "f32",
         DType::I32 => "i32",
+        DType::I16 => "i16",
     }
 }
 

@@ -155,7 +155,7 @@ macro_rules! little_endian {
         }
     )*};
 }
-little_endian!(i8, u8, i32, f32);
+little_endian!(i8, u8, i16, i32, u32, f32);
 
 /// The bytes of `values`, little-endian.
 pub fn bytes_of<T: LittleEndian>(values: impl IntoIterator<Item = T>) -> Vec<u8> {
@@ -277,5 +277,6 @@ pub fn dtype_name(dtype: DType) -> &'static str {
         DType::U8 => "uint8",
         DType::F32 => "float32",
         DType::I32 => "int32",
+        DType::I16 => "int16",
     }
 }

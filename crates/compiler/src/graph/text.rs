@@ -218,6 +218,7 @@ impl Printer<'_> {
             DType::I8 => format!("{:?}", values::<i8>(bytes)),
             DType::U8 => format!("{:?}", values::<u8>(bytes)),
             DType::I32 => format!("{:?}", values::<i32>(bytes)),
+            DType::I16 => format!("{:?}", values::<i16>(bytes)),
             DType::F32 => list(&values::<f32>(bytes), |&value| Float(value).to_string()),
         }
     }

@@ -11,11 +11,15 @@ mod depthwise_conv2d;
 mod dequantise;
 mod fully_connected;
 mod linear_add;
+mod log_mel;
 mod mean;
+mod mel;
+mod mfcc;
 mod movement;
 mod pad;
 pub mod paired;
 pub mod paired_column;
+mod peak;
 mod pool2d;
 mod quantise;
 pub mod quantised;
@@ -39,8 +43,11 @@ pub use conv2d::Conv2d;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dequantise::Dequantise;
 pub use fully_connected::FullyConnected;
+pub use log_mel::LogMel;
 pub use mean::Mean;
+pub use mfcc::Mfcc;
 pub use pad::Pad;
+pub use peak::Peak;
 pub use pool2d::{Pool2d, PoolFunction};
 pub use quantise::Quantise;
 pub use quantised::{Activation, quantise_multiplier};
@@ -144,6 +151,12 @@ ops! {
     StridedSlice,
     /// The same elements under another shape.
     Reshape,
+    /// The largest sample of a clip.
+    Peak,
+    /// Cepstral coefficients of a clip.
+    Mfcc,
+    /// Power in mel bands of a frame.
+    LogMel,
 }
 
 impl Operation for Op {

@@ -28,6 +28,7 @@ impl Pad {
         match dtype {
             DType::I8 => integer(-128, 127).map(|value| u32::from(value as u8)),
             DType::U8 => integer(0, 255).map(|value| value as u32),
+            DType::I16 => integer(-32768, 32767).map(|value| u32::from(value as u16)),
             DType::I32 => integer(i32::MIN, i32::MAX).map(|value| value as u32),
             DType::F32 => Some((self.value as f32).to_bits()),
         }

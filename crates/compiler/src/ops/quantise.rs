@@ -45,7 +45,7 @@ impl Operation for Quantise {
         match input.dtype {
             DType::F32 => Ok(()),
             DType::I8 | DType::U8 => affine(input).map(|_| ()),
-            DType::I32 => expect_dtype("an input", input, DType::F32),
+            DType::I32 | DType::I16 => expect_dtype("an input", input, DType::F32),
         }
     }
 

@@ -4,6 +4,8 @@
 //! build has none of them the formulas run in plain Rust.
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod fourier;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod paired;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod paired_column;
@@ -18,6 +20,8 @@ use super::{Isa, Portable};
 use crate::memory::View;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::memory::ViewMut;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+use crate::spectrum::{Complex, POINTS};
 
 /// Armv7E-M.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +91,22 @@ impl Isa for Armv7em {
             let mut call = planes::Call::new(planes, x.as_ptr(), filters.as_ptr(), out.as_mut_ptr());
             // SAFETY: `fits` has checked that planes, stream and output have the lengths that the sizes want.
             unsafe { planes::planes::<0>(&mut call) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn fourier<const M: usize, const L: usize>(points: &[Complex; POINTS], twiddles: &[[i32; 6]; M]) {
+        let (points, twiddles) = (points.as_ptr().cast_mut().cast(), twiddles.as_ptr().cast());
+        // SAFETY: there are 256 points, in whole groups, which their cells let be written, and six twiddles for each of
+        // the `M = S / 8` butterflies of a group.
+        unsafe {
+            match M {
+                4 => fourier::stage::<32>(points, twiddles, 16),
+                16 => fourier::stage::<128>(points, twiddles, 4),
+                64 => fourier::stage::<512>(points, twiddles, 1),
+                _ => {}
+            }
         }
     }
 }

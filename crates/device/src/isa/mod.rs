@@ -18,6 +18,7 @@ pub use portable::Portable;
 pub use quads::Quads;
 
 use crate::memory::{View, ViewMut};
+use crate::spectrum::{self, Complex, POINTS};
 
 /// What an instruction set does faster than plain Rust.
 pub trait Isa {
@@ -51,5 +52,10 @@ pub trait Isa {
     /// Depthwise output cells of four channels, see [`planes`]; nothing where the lengths do not fit.
     fn planes(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
         planes::portable(planes, x, filters, out);
+    }
+
+    /// A stage of the Fourier transform, see [`spectrum`]: groups of `L = 4 · M` points.
+    fn fourier<const M: usize, const L: usize>(points: &[Complex; POINTS], twiddles: &[[i32; 6]; M]) {
+        spectrum::stage::<M, L>(points, twiddles);
     }
 }

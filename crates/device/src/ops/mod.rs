@@ -17,9 +17,12 @@ pub mod dequantise;
 pub mod fill;
 pub mod fully_connected;
 pub mod linear_add;
+pub mod log_mel;
 pub mod mean;
+pub mod mfcc;
 pub mod paired_conv2d;
 pub mod paired_fully_connected;
+pub mod peak;
 pub mod plane_depthwise_conv2d;
 pub mod pool2d;
 pub mod quad_depthwise_conv2d;
@@ -38,9 +41,12 @@ pub use dequantise::Dequantise;
 pub use fill::Fill;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
 pub use linear_add::LinearAdd;
+pub use log_mel::LogMel;
 pub use mean::{Mean, MeanF32};
+pub use mfcc::Mfcc;
 pub use paired_conv2d::PairedConv2d;
 pub use paired_fully_connected::PairedFullyConnected;
+pub use peak::Peak;
 pub use plane_depthwise_conv2d::PlaneDepthwiseConv2d;
 pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
 pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
@@ -81,6 +87,9 @@ macro_rules! for_every_kernel {
             26 => PairedFullyConnected,
             27 => LinearAdd,
             28 => PlaneDepthwiseConv2d,
+            40 => Peak,
+            41 => Mfcc,
+            42 => LogMel,
         }
     };
 }

@@ -83,6 +83,7 @@ const DTYPES: &str = "\
 #define NAME_UINT8 2
 #define NAME_FLOAT32 3
 #define NAME_INT32 4
+#define NAME_INT16 5
 ";
 
 const CODES: &str = "
@@ -132,6 +133,7 @@ fn c_type(dtype: DType) -> &'static str {
         DType::U8 => "uint8_t",
         DType::F32 => "float",
         DType::I32 => "int32_t",
+        DType::I16 => "int16_t",
     }
 }
 
@@ -141,6 +143,7 @@ fn dtype_name(dtype: DType) -> &'static str {
         DType::U8 => "UINT8",
         DType::F32 => "FLOAT32",
         DType::I32 => "INT32",
+        DType::I16 => "INT16",
     }
 }
 

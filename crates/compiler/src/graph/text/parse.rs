@@ -238,6 +238,7 @@ impl Parser<'_> {
             DType::I8 => bytes_of(self.cursor.list::<i8>(|cursor| cursor.number("an int8"))?),
             DType::U8 => bytes_of(self.cursor.list::<u8>(|cursor| cursor.number("a uint8"))?),
             DType::I32 => bytes_of(self.cursor.list::<i32>(|cursor| cursor.number("an int32"))?),
+            DType::I16 => bytes_of(self.cursor.list::<i16>(|cursor| cursor.number("an int16"))?),
             DType::F32 => bytes_of(self.cursor.list::<f32>(Cursor::float)?),
         })
     }
@@ -331,4 +332,4 @@ impl Parser<'_> {
 }
 
 /// All types.
-const DTYPES: [DType; 4] = [DType::I8, DType::U8, DType::F32, DType::I32];
+const DTYPES: [DType; 5] = [DType::I8, DType::U8, DType::F32, DType::I32, DType::I16];

@@ -38,7 +38,7 @@ impl Random {
     }
 
     fn tensor(&mut self) -> Tensor {
-        let dtype = [DType::I8, DType::U8, DType::F32, DType::I32][self.below(4)];
+        let dtype = [DType::I8, DType::U8, DType::F32, DType::I32, DType::I16][self.below(5)];
         let quantisation = self.chance().then(|| Quantisation {
             scales: self.list(3, Self::float),
             zero_points: self.list(3, |random| random.below(9) as i32 - 4),

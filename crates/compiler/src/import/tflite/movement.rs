@@ -139,6 +139,7 @@ pub(super) fn pad_v2(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
         DType::F32 => value.values::<f32>().and_then(|values| values.first().map(|&value| value.into())),
         DType::I8 => value.values::<i8>().and_then(|values| values.first().map(|&value| value.into())),
         DType::U8 => value.values::<u8>().and_then(|values| values.first().map(|&value| value.into())),
+        DType::I16 => value.values::<i16>().and_then(|values| values.first().map(|&value| value.into())),
         DType::I32 => value.values::<i32>().and_then(|values| values.first().map(|&value| value.into())),
     };
     site.node(Pad { padding, value: value.unwrap_or_default() }, vec![input])

@@ -324,7 +324,7 @@ impl<'a> Site<'_, 'a> {
         let integers: Vec<i32> = match tensor.dtype {
             DType::I8 => tensor.values::<i8>()?.into_iter().map(i32::from).collect(),
             DType::U8 => tensor.values::<u8>()?.into_iter().map(i32::from).collect(),
-            DType::F32 | DType::I32 => return None,
+            DType::F32 | DType::I32 | DType::I16 => return None,
         };
         let Quantisation { scales, zero_points, axis } = tensor.quantisation.as_ref()?;
         let below: usize = tensor.shape.get(axis + 1..)?.iter().product();
