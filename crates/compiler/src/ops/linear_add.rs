@@ -20,7 +20,7 @@ pub fn linear_add(elements: u32, factors: [f64; 2], exact: impl Fn(i8, i8) -> i8
     SHIFTS.rev().find_map(|shift| {
         let [first, second] = factors.map(|factor| (factor * 2f64.powi(shift as i32)).round() as i64);
         near().find_map(|[i, j]| {
-            let factors = [first + i, second + j];
+            let factors = [first.saturating_add(i), second.saturating_add(j)];
             let products = factors
                 .iter()
                 .try_fold(0i64, |sum, factor| sum.checked_add(factor.checked_abs()?.checked_mul(128)?))?;
