@@ -23,6 +23,11 @@ pub const SHIFT: u32 = 9;
 /// Bits by which it is shifted where all multipliers of a layer are below 2⁻⁶: a finer `m` has more room for a proof.
 pub const FINE_SHIFT: u32 = 13;
 
+/// Whether there are kernels that shift by so many bits.
+pub const fn shift_known(shift: u32) -> bool {
+    matches!(shift, SHIFT | FINE_SHIFT)
+}
+
 /// The most steps whose inputs stay in registers.
 pub const RESIDENT_STEPS: u64 = 4;
 
@@ -80,11 +85,6 @@ impl Paired {
             .into_iter()
             .zip(Self::blocks(outputs, steps))
             .flat_map(|(width, count)| core::iter::repeat_n(width, count as usize))
-    }
-
-    /// Whether there is a kernel for the shift.
-    pub const fn shift_valid(&self) -> bool {
-        matches!(self.shift, SHIFT | FINE_SHIFT)
     }
 
     const fn rounding(&self) -> Rounding {

@@ -10,7 +10,7 @@
 //! **Stream.** `filters` is for each four channels: four biases, two words a tap, four corrections where there are any,
 //! four multipliers.
 
-use super::paired::{FINE_SHIFT, Rounding, SHIFT, requantise, widen};
+use super::paired::{Rounding, requantise, widen};
 use crate::memory::{View, ViewMut};
 
 /// Sizes and constants of one call: a row of output cells. Distances are in bytes of the input.
@@ -30,16 +30,11 @@ pub struct Quads {
     pub signed: bool,
     /// See [`Paired::zero`](super::Paired::zero).
     pub zero: i32,
-    /// [`SHIFT`] or [`FINE_SHIFT`].
+    /// See [`Paired::shift`](super::Paired::shift).
     pub shift: u32,
 }
 
 impl Quads {
-    /// Whether there is a kernel for the shift.
-    pub const fn shift_valid(&self) -> bool {
-        matches!(self.shift, SHIFT | FINE_SHIFT)
-    }
-
     /// Blocks of four channels.
     pub const fn quads(&self) -> u32 {
         self.channels.div_ceil(4)

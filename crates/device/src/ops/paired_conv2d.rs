@@ -9,6 +9,7 @@ use core::ops::Range;
 
 use super::window::product;
 use super::{Effort, Kernel, Need, Window};
+use crate::isa::paired::shift_known;
 use crate::isa::{Columns, Isa, Paired};
 use crate::memory::{Memory, Operand, View, ViewMut};
 
@@ -143,12 +144,12 @@ impl Kernel for PairedConv2d {
             && (1..=1 << 24).contains(&self.inputs)
             && (2..=1 << 24).contains(&self.outputs)
             && self.strip > 0
-            && self.paired().shift_valid()
+            && shift_known(self.shift)
             && self.scratch_bytes() <= 1 << 26
     }
 
     fn layout_known(&self) -> bool {
-        self.paired().shift_valid()
+        shift_known(self.shift)
     }
 
     fn rows(&self) -> u32 {

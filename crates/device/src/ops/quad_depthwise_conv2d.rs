@@ -9,6 +9,7 @@ use core::ops::Range;
 
 use super::window::product;
 use super::{Effort, Kernel, Need, Window};
+use crate::isa::paired::shift_known;
 use crate::isa::{Isa, Quads};
 use crate::memory::{Memory, Operand, View, ViewMut};
 
@@ -93,12 +94,12 @@ impl Kernel for QuadDepthwiseConv2d {
         self.window.valid()
             && self.window.output_cells() > 0
             && (4..=1 << 24).contains(&self.channels)
-            && self.row().shift_valid()
+            && shift_known(self.shift)
             && self.scratch_bytes() <= 1 << 24
     }
 
     fn layout_known(&self) -> bool {
-        self.row().shift_valid()
+        shift_known(self.shift)
     }
 
     fn rows(&self) -> u32 {
