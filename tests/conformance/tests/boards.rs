@@ -14,7 +14,7 @@ const SMALL: [&str; 4] = ["kws", "ad", "sww", "micro_speech"];
 const TOLERANCE: f64 = 0.01;
 
 /// By what factor the bound of the stack may be above what an inference took.
-const LOOSENESS: f64 = 1.5;
+const LOOSENESS: f64 = 1.25;
 
 macro_rules! boards {
     ($($test:ident: $target:literal,)*) => {$(

@@ -1,11 +1,8 @@
 //! Every model of the corpus by the interpreter on the host: the bytes of TFLM or LiteRT, or a refusal.
 
-use conformance::{case, compare, compile, corpus, models};
+use conformance::{SUPPORTED, case, compare, compile, corpus, models};
 use rasbora_compiler::host::{Host, fill_inputs, outputs};
 use rasbora_compiler::target::InstructionSet;
-
-/// Models whose ops and dtypes are supported. A change is a promise kept or broken: change it knowingly.
-const SUPPORTED: usize = 130;
 
 #[test]
 fn every_supported_model_gives_the_golden_bytes() {

@@ -83,7 +83,7 @@ fn every_supported_model_gives_the_golden_bytes() {
     }
     println!("{} models run, {large} too large, {} calls failed", jobs.len(), failed.len());
     assert!(failed.is_empty(), "failed:\n{}", failed.join("\n"));
-    assert_eq!(jobs.len() + large, 120, "the number of supported models is held by tests/host.rs");
+    assert_eq!(jobs.len() + large, conformance::SUPPORTED);
 }
 
 #[test]

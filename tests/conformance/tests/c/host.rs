@@ -51,7 +51,7 @@ fn every_supported_model_gives_the_golden_bytes() {
     println!("{} models, {} calls, {} failed", all.len(), turns.len(), failed.len());
     let named: Vec<String> = all.iter().map(|model| format!("{} is {}", model.name, model.case.name)).collect();
     assert!(failed.is_empty(), "failed:\n{}\n{}", failed.join("\n"), named.join("\n"));
-    assert_eq!(all.len(), 120, "the number of supported models is held by tests/host.rs");
+    assert_eq!(all.len(), conformance::SUPPORTED);
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn every_supported_model_gives_the_golden_bytes() {
     let failed = results(folder.path(), &all, &turns).failed;
     println!("{} models, {} calls, {} failed", all.len(), turns.len(), failed.len());
     assert!(failed.is_empty(), "failed:\n{}", failed.join("\n"));
-    assert_eq!(all.len(), 120, "the number of supported models is held by tests/host.rs");
+    assert_eq!(all.len(), conformance::SUPPORTED);
 }
 
 #[test]
