@@ -45,8 +45,8 @@ pub struct Layer<'a> {
 /// Constants of a layer for the kernels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Streams {
-    /// The `filters` of [`rasbora_device::isa::paired`], [`quads`](rasbora_device::isa::quads) or
-    /// [`planes`](rasbora_device::isa::planes).
+    /// The `filters` of [`rasbora_device::isa::paired`], [`rasbora_device::isa::quads`] or
+    /// [`rasbora_device::isa::planes`].
     pub filters: Vec<u8>,
     /// See [`Paired::signed`].
     pub signed: bool,
