@@ -9,24 +9,7 @@ use rasbora_compiler::target::{Target, find};
 
 use crate::library::{Model, Results, Turn, boards, build, results, sources, succeed, write_input, write_table};
 
-macro_rules! boards {
-    ($($test:ident: $target:literal, $memories:literal,)*) => {$(
-        #[test]
-        fn $test() {
-            board($target, $memories);
-        }
-    )*};
-}
-
-boards! {
-    cortex_m0: "cortex-m0", "mps2.ld",
-    cortex_m3: "cortex-m3", "mps2.ld",
-    cortex_m4: "cortex-m4", "mps2.ld",
-    cortex_m7: "cortex-m7", "mps2.ld",
-    cortex_m33: "cortex-m33", "mps2-an505.ld",
-    cortex_m55: "cortex-m55", "mps3-an547.ld",
-    rv32imac: "rv32imac", "riscv-virt.ld",
-}
+on_every_board!(board);
 
 /// Models that run all their calls; the others run one, for time's sake (`RASBORA_TEST_ALL` runs all).
 const SMALL: [&str; 4] = ["kws", "ad", "sww", "micro_speech"];

@@ -12,24 +12,7 @@ use rasbora_compiler::target::{InstructionSet, find};
 use crate::library::{self, Model, Results, Turn, results, succeed, write_input};
 use crate::{boards, host};
 
-macro_rules! boards {
-    ($($test:ident: $target:literal, $memories:literal,)*) => {$(
-        #[test]
-        fn $test() {
-            board($target, $memories);
-        }
-    )*};
-}
-
-boards! {
-    cortex_m0: "cortex-m0", "mps2.ld",
-    cortex_m3: "cortex-m3", "mps2.ld",
-    cortex_m4: "cortex-m4", "mps2.ld",
-    cortex_m7: "cortex-m7", "mps2.ld",
-    cortex_m33: "cortex-m33", "mps2-an505.ld",
-    cortex_m55: "cortex-m55", "mps3-an547.ld",
-    rv32imac: "rv32imac", "riscv-virt.ld",
-}
+on_every_board!(board);
 
 /// Bytes of stack of the C function between the runner and the library.
 const WRAPPER: u32 = 16;
