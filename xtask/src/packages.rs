@@ -40,6 +40,7 @@ const C: &[Package] = &[
     Package { name: "gcc-riscv64-unknown-elf", present: || runs("riscv64-unknown-elf-gcc") },
     Package { name: "g++", present: || runs("c++") },
     Package { name: "cmake", present: || runs("cmake") },
+    Package { name: "make", present: || runs("make") },
 ];
 
 /// What runs WebAssembly.
