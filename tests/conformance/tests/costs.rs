@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use conformance::{calls, compile, corpus};
 use rasbora_bench::{Mode, OptLevel, Options, Packed, run_packed};
 use rasbora_compiler::emit::interpreter::KERNELS;
+use rasbora_compiler::front_end::FrontEnd;
+use rasbora_compiler::graph::Graph;
+use rasbora_compiler::import::tflite;
+use rasbora_compiler::pipeline;
 use rasbora_compiler::program::Program;
-use rasbora_compiler::target::{InstructionSet, find};
+use rasbora_compiler::target::{InstructionSet, Target, find};
 
 /// Multiply-accumulates of a model from which on it is left out, for time's sake.
 const LARGE: u64 = 15_000_000;
@@ -31,15 +35,31 @@ fn counts() {
     for target in ["cortex-m0", "cortex-m4"] {
         for opt_level in [OptLevel::Speed, OptLevel::Size] {
             for path in &files {
-                count(path, target, opt_level);
+                count_model(path, target, opt_level);
             }
         }
     }
 }
 
-fn count(path: &Path, target: &str, opt_level: OptLevel) {
+fn count_model(path: &Path, target: &str, opt_level: OptLevel) {
     let target = find(target).expect("a target of the table");
-    let Ok(program) = compile(&std::fs::read(path).expect("a readable model"), target.isa) else { return };
+    let model = std::fs::read(path).expect("a readable model");
+    if let Ok(program) = compile(&model, target.isa) {
+        let golden = calls_of(&path.with_extension("npz"));
+        count(program, golden, target, opt_level);
+    }
+    for front_end in [FrontEnd::Kws, FrontEnd::Sww] {
+        let Ok(mut graph) = tflite::read(&model).map(|imported| imported.graph) else { return };
+        let features = graph.inputs.clone();
+        if front_end.put_before(&mut graph).is_ok() {
+            // The front end alone: the network is counted above.
+            let compiled = pipeline::compile(Graph { outputs: features, ..graph }, target.isa).expect("a program");
+            count(compiled.program, None, target, opt_level);
+        }
+    }
+}
+
+fn count(program: Program, golden: Option<Vec<Vec<u8>>>, target: &'static Target, opt_level: OptLevel) {
     if program.steps.iter().map(|step| step.macs).sum::<u64>() > LARGE {
         return;
     }
@@ -55,11 +75,9 @@ fn count(path: &Path, target: &str, opt_level: OptLevel) {
             .collect(),
         ..program
     };
-    let golden = path.with_extension("npz");
-    let inputs = match calls_of(&golden) {
-        Some(inputs) => inputs,
-        None => program.inputs.iter().map(|port| (0..port.bytes).map(|i| (i * 37 % 251) as u8).collect()).collect(),
-    };
+    let inputs = golden.unwrap_or_else(|| {
+        program.inputs.iter().map(|port| (0..port.bytes).map(|i| (i * 37 % 251) as u8).collect()).collect()
+    });
     let kernels: Vec<&str> = KERNELS.iter().map(|(_, name)| *name).collect();
     let packed = program.pack();
     let run = |mode| {
