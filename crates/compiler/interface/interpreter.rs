@@ -5,7 +5,7 @@
 
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
-use core::ptr::{null, null_mut};
+use core::ptr::null_mut;
 
 use model::rasbora_device::interpreter;
 use model::rasbora_device::network::Progress;
@@ -115,39 +115,50 @@ unsafe extern "C" fn rasbora_arena_bytes(program: *const c_void, program_bytes: 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rasbora_input(state: *mut State, index: usize) -> *mut c_void {
     // SAFETY: the caller's promise.
-    match unsafe { ready(state) } {
-        Some(interpreter) if index < interpreter.program().inputs() => interpreter.input_mut(index).as_mut_ptr().cast(),
-        _ => null_mut(),
-    }
+    unsafe { place(state, index, false) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rasbora_output(state: *mut State, index: usize) -> *const c_void {
     // SAFETY: the caller's promise.
-    match unsafe { ready(state) } {
-        Some(interpreter) if index < interpreter.program().outputs() => interpreter.output(index).as_ptr().cast(),
-        _ => null(),
-    }
+    unsafe { place(state, index, true) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rasbora_input_tensor(state: *mut State, index: usize, tensor: *mut Tensor) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { describe(state, tensor, |program| program.input(index)) }
+    unsafe { describe(state, index, false, tensor) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rasbora_output_tensor(state: *mut State, index: usize, tensor: *mut Tensor) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { describe(state, tensor, |program| program.output(index)) }
+    unsafe { describe(state, index, true, tensor) }
+}
+
+/// Input `index`, or output `index`, in the arena; null where there is none.
+///
+/// # Safety
+/// As [`ready`].
+// One copy for inputs and outputs, here and in `describe`.
+#[inline(never)]
+unsafe fn place(state: *mut State, index: usize, outputs: bool) -> *mut c_void {
+    // SAFETY: as this function's.
+    let Some(interpreter) = (unsafe { ready(state) }) else { return null_mut() };
+    match interpreter.program().port(outputs, index) {
+        Some(io) => interpreter.bytes_mut(io).as_mut_ptr().cast(),
+        None => null_mut(),
+    }
 }
 
 /// # Safety
 /// As [`ready`]; `tensor` is null or may be written.
-unsafe fn describe(state: *mut State, tensor: *mut Tensor, find: impl Fn(&Program<'_>) -> Option<Io>) -> c_int {
+#[inline(never)]
+unsafe fn describe(state: *mut State, index: usize, outputs: bool, tensor: *mut Tensor) -> c_int {
     // SAFETY: as this function's.
     let (Some(interpreter), false) = (unsafe { ready(state) }, tensor.is_null()) else { return NOT_READY };
-    let Some(Io { dtype, rank, shape, bytes, scale, zero_point, .. }) = find(interpreter.program()) else {
+    let Some(&Io { dtype, rank, shape, bytes, scale, zero_point, .. }) = interpreter.program().port(outputs, index)
+    else {
         return NO_TENSOR;
     };
     // SAFETY: as this function's.

@@ -395,7 +395,7 @@ impl Assembly<'_> {
                     (Some(constant), _) => self.constants.place(constant),
                     (None, slot) => {
                         let offset = slot.map_or(0, |slot| slot.offset);
-                        Operand { space: Space::Arena, offset: offset as u32, bytes: self.graph[id].bytes() as u32 }
+                        Operand::arena(offset as u32, self.graph[id].bytes() as u32)
                     }
                 }
             }

@@ -6,19 +6,19 @@ use core::marker::PhantomData;
 use core::ops::Range;
 
 use crate::isa::Isa;
-use crate::memory::{Memory, Operand};
+use crate::memory::{self, Memory};
 use crate::network::{Allowance, Progress};
-use crate::ops::{self, Fault, Kernel, OperandList};
+use crate::ops::{self, Fault, Kernel, Misfit, OperandList};
 use crate::params;
 use crate::program::{Io, Program, Step, Steps};
 
 /// A set of kernels. Declared by [`kernel_set!`](crate::kernel_set).
 pub trait KernelSet {
-    /// Checks a step's parameters and operands, and returns its number of rows.
+    /// Checks a step's parameters, rows and operands.
     ///
     /// # Errors
-    /// [`Fault`], also where the kernel is not in the set.
-    fn check(step: &Step<'_>, index: u16) -> Result<u32, Fault>;
+    /// [`Misfit`], also where the kernel is not in the set.
+    fn check(step: &Step<'_>) -> Result<(), Misfit>;
     /// Runs rows of a step that was checked.
     fn run<I: Isa>(step: &Step<'_>, rows: Range<u32>, memory: Memory<'_>);
 }
@@ -33,12 +33,11 @@ macro_rules! kernel_set {
         impl $crate::interpreter::KernelSet for $name {
             fn check(
                 step: &$crate::program::Step<'_>,
-                index: u16,
-            ) -> Result<u32, $crate::ops::Fault> {
-                match step.opcode {
+            ) -> Result<(), $crate::ops::Misfit> {
+                match step.header.opcode {
                     $(<$kernel as $crate::ops::Kernel>::OPCODE =>
-                        $crate::interpreter::check_step::<$kernel>(step, index),)*
-                    opcode => Err($crate::ops::Fault::Kernel { opcode }),
+                        $crate::interpreter::check_step::<$kernel>(step),)*
+                    _ => Err($crate::ops::Misfit::Kernel),
                 }
             }
             fn run<I: $crate::isa::Isa>(
@@ -46,7 +45,7 @@ macro_rules! kernel_set {
                 rows: ::core::ops::Range<u32>,
                 memory: $crate::memory::Memory<'_>,
             ) {
-                match step.opcode {
+                match step.header.opcode {
                     $(<$kernel as $crate::ops::Kernel>::OPCODE =>
                         $crate::interpreter::run_step::<$kernel, I>(step, rows, memory),)*
                     _ => {}
@@ -71,19 +70,18 @@ crate::for_every_kernel!(all_kernels);
 /// Checks one step as kernel `K`.
 #[doc(hidden)]
 #[inline(never)]
-pub fn check_step<K: Kernel>(step: &Step<'_>, index: u16) -> Result<u32, Fault> {
-    let kernel: &K = params::view(step.parameters).ok_or(Fault::Parameters { step: index })?;
-    let operands = K::Operands::decode(step.operands).ok_or(Fault::Operands { step: index })?;
-    ops::check(kernel, operands.as_ref(), index)?;
-    Ok(kernel.rows())
+pub fn check_step<K: Kernel>(step: &Step<'_>) -> Result<(), Misfit> {
+    let kernel: &K = params::view(step.parameters).ok_or(Misfit::Parameters)?;
+    ops::check(kernel, step.operands)?;
+    if kernel.rows() == step.header.work.rows { Ok(()) } else { Err(Misfit::Parameters) }
 }
 
 /// Runs one step as kernel `K`.
 #[doc(hidden)]
 #[inline(never)]
 pub fn run_step<K: Kernel, I: Isa>(step: &Step<'_>, rows: Range<u32>, memory: Memory<'_>) {
-    if let (Some(kernel), Some(operands)) = (params::view::<K>(step.parameters), K::Operands::decode(step.operands)) {
-        kernel.run::<I>(rows, memory, &operands);
+    if let (Some(kernel), Some(operands)) = (params::view::<K>(step.parameters), K::Operands::of(step.operands)) {
+        kernel.run::<I>(rows, memory, operands);
     }
 }
 
@@ -106,25 +104,22 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
     /// [`Fault`] says what the program lacks, or how much arena it needs.
     pub fn new(program: &'a [u8], arena: &'a mut [u8]) -> Result<Self, Fault> {
         let program = Program::parse(program)?;
-        let mut count = 0;
-        for (index, step) in (0..).zip(program.steps()) {
-            if S::check(&step, index)? != step.work.rows {
-                return Err(Fault::Parameters { step: index });
-            }
-            if !step.operands.iter().all(|operand| program.holds(&Operand::from_bytes(operand))) {
-                return Err(Fault::Operands { step: index });
-            }
-            count += 1;
-        }
-        if count != program.step_count() {
-            return Err(Fault::Truncated);
+        let rest = program.steps();
+        let mut steps = rest;
+        for index in 0..program.step_count() as u16 {
+            let step = steps.next().ok_or(Fault::Truncated)?;
+            let inside =
+                |()| if step.operands.iter().all(|it| program.holds(it)) { Ok(()) } else { Err(Misfit::Operands) };
+            S::check(&step).and_then(inside).map_err(|misfit| match misfit {
+                Misfit::Kernel => Fault::Kernel { opcode: step.header.opcode },
+                Misfit::Layout => Fault::Layout { step: index },
+                Misfit::Parameters => Fault::Parameters { step: index },
+                Misfit::Operands => Fault::Operands { step: index },
+            })?;
         }
         let needed = program.arena_bytes();
-        if arena.as_ptr().addr() & 15 != 0 {
-            return Err(Fault::Arena { needed: needed as u32 });
-        }
-        let arena = arena.get_mut(..needed).ok_or(Fault::Arena { needed: needed as u32 })?;
-        let rest = program.steps();
+        let aligned = arena.as_ptr().addr() & 15 == 0;
+        let arena = arena.get_mut(..needed).filter(|_| aligned).ok_or(Fault::Arena { needed: needed as u32 })?;
         let mut interpreter = Self { program, arena, rest, row: 0, kernels: PhantomData };
         interpreter.reset();
         Ok(interpreter)
@@ -133,9 +128,7 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
     /// Sets the state to its initial values; an inference that [`Interpreter::step`] has begun is given up.
     pub fn reset(&mut self) {
         self.restart();
-        for (byte, value) in self.arena.iter_mut().zip(self.program.state()) {
-            *byte = *value;
-        }
+        memory::fill(self.arena, self.program.state());
     }
 
     /// The program that is run.
@@ -145,7 +138,7 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
 
     /// The bytes of network input `index`; empty where there is no such input.
     pub fn input_mut(&mut self, index: usize) -> &mut [u8] {
-        self.program.input(index).and_then(|io| self.arena.get_mut(range(io))).unwrap_or_default()
+        self.program.input(index).map_or(&mut [], |io| self.bytes_mut(io))
     }
 
     /// The bytes of network output `index`; empty where there is no such output.
@@ -153,16 +146,22 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
         self.program.output(index).and_then(|io| self.arena.get(range(io))).unwrap_or_default()
     }
 
+    /// The bytes of an input or output of the program.
+    pub fn bytes_mut(&mut self, io: &Io) -> &mut [u8] {
+        self.arena.get_mut(range(io)).unwrap_or_default()
+    }
+
     /// One inference from its beginning; one that [`Interpreter::step`] has begun is given up.
     pub fn run(&mut self) {
-        self.run_traced(|_, _| {});
+        self.restart();
+        while self.step(u32::MAX) == Progress::Pending {}
     }
 
     /// One inference; after each step `after` gets the step's index and the arena.
     pub fn run_traced(&mut self, mut after: impl FnMut(usize, &[u8])) {
         self.restart();
         for (index, step) in self.program.steps().enumerate() {
-            self.run_rows(&step, 0..step.work.rows);
+            self.run_rows(&step, 0..step.header.work.rows);
             after(index, self.arena);
         }
     }
@@ -170,17 +169,19 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
     /// Goes on with the inference, or begins one, for about `budget` instructions; see [`Allowance`].
     ///
     /// Until it says [`Progress::Done`] inputs must be left alone, and outputs mean nothing.
+    // One copy, which `run` calls too.
+    #[inline(never)]
     pub fn step(&mut self, budget: u32) -> Progress {
         let mut allowance = Allowance::new(budget);
-        let mut rest = self.rest.clone();
+        let mut rest = self.rest;
         while let Some(step) = rest.next() {
-            let Some(rows) = allowance.take(&step.work, self.row) else { return Progress::Pending };
+            let Some(rows) = allowance.take(&step.header.work, self.row) else { return Progress::Pending };
             self.row = rows.end;
             self.run_rows(&step, rows);
-            if self.row < step.work.rows {
+            if self.row < step.header.work.rows {
                 return Progress::Pending;
             }
-            self.rest = rest.clone();
+            self.rest = rest;
             self.row = 0;
         }
         self.restart();
@@ -197,6 +198,6 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
     }
 }
 
-fn range(io: Io) -> Range<usize> {
+fn range(io: &Io) -> Range<usize> {
     io.offset as usize..(io.offset as usize).saturating_add(io.bytes as usize)
 }

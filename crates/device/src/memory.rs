@@ -19,15 +19,12 @@ pub enum Space {
     Arena,
 }
 
-/// A run of bytes that a step reads or writes.
-///
-/// Encoded as two numbers of 32 bits: the offset, whose highest bit says that it lies in the arena, and the length.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A run of bytes that a step reads or writes, as it lies in a packed program.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Operand {
-    /// Which memory.
-    pub space: Space,
-    /// First byte, from the start of the memory: below 2^31.
-    pub offset: u32,
+    /// The first byte, from the start of its memory; the highest bit says that it is the arena.
+    place: u32,
     /// Length in bytes.
     pub bytes: u32,
 }
@@ -35,34 +32,36 @@ pub struct Operand {
 impl Field for Operand {
     const BYTES: usize = 8;
     fn encode(&self, out: &mut [u8]) {
-        let space = if self.space == Space::Arena { Self::IN_ARENA } else { 0 };
-        [self.offset | space, self.bytes].encode(out);
+        [self.place, self.bytes].encode(out);
     }
-    #[inline]
     fn decode(bytes: &[u8]) -> Option<Self> {
-        bytes.first_chunk().map(Self::from_bytes)
+        <[u32; 2]>::decode(bytes).map(|[place, bytes]| Self { place, bytes })
     }
 }
 
 impl Operand {
     const IN_ARENA: u32 = 1 << 31;
 
-    /// The operand that is encoded in `bytes`.
-    #[inline]
-    pub const fn from_bytes(&[a, b, c, d, e, f, g, h]: &[u8; 8]) -> Self {
-        let place = u32::from_le_bytes([a, b, c, d]);
-        let space = if place & Self::IN_ARENA == 0 { Space::Constants } else { Space::Arena };
-        Self { space, offset: place & !Self::IN_ARENA, bytes: u32::from_le_bytes([e, f, g, h]) }
-    }
-
     /// An operand in the arena.
     pub const fn arena(offset: u32, bytes: u32) -> Self {
-        Self { space: Space::Arena, offset, bytes }
+        Self { place: offset | Self::IN_ARENA, bytes }
     }
 
     /// An operand among the constants.
     pub const fn constant(offset: u32, bytes: u32) -> Self {
-        Self { space: Space::Constants, offset, bytes }
+        Self { place: offset & !Self::IN_ARENA, bytes }
+    }
+
+    /// Which memory.
+    #[inline(always)]
+    pub const fn space(&self) -> Space {
+        if self.place & Self::IN_ARENA == 0 { Space::Constants } else { Space::Arena }
+    }
+
+    /// First byte, from the start of the memory: below 2^31.
+    #[inline(always)]
+    pub const fn offset(&self) -> u32 {
+        self.place & !Self::IN_ARENA
     }
 }
 
@@ -105,6 +104,8 @@ unsafe impl Element for u32 {}
 unsafe impl Element for f32 {}
 // SAFETY: as above.
 unsafe impl Element for Multiplier {}
+// SAFETY: two `u32`, laid out in order.
+unsafe impl Element for Operand {}
 
 /// Elements that a kernel reads. They may change between two reads where the output overlaps.
 #[derive(Clone, Copy)]
@@ -279,7 +280,7 @@ impl<'a> Memory<'a> {
     /// The elements of `operand`, in either memory; empty where it lies outside or is misaligned.
     #[inline(always)]
     pub fn view<T: Element>(self, operand: Operand) -> View<'a, T> {
-        match operand.space {
+        match operand.space() {
             Space::Constants => View::of(self.constants(operand)),
             Space::Arena => self.view_mut(operand).view(),
         }
@@ -288,31 +289,29 @@ impl<'a> Memory<'a> {
     /// The elements of `operand` among the constants; empty where it lies elsewhere, outside, or is misaligned.
     #[inline(always)]
     pub fn constants<T: Element>(self, operand: Operand) -> &'a [T] {
-        let Space::Constants = operand.space else { return &[] };
+        let Space::Constants = operand.space() else { return &[] };
         let Some(bytes) = range(operand).and_then(|range| self.constants.get(range)) else { return &[] };
-        // SAFETY: `T: Element` is valid for every bit pattern; `align_to` splits at aligned addresses only.
-        match unsafe { bytes.align_to() } {
-            ([], elements, []) => elements,
-            _ => &[],
-        }
+        typed(bytes)
     }
 
     /// The elements of `operand` in the arena, to be written; empty where it lies elsewhere, outside, or is misaligned.
     #[inline(always)]
     pub fn view_mut<T: Element>(self, operand: Operand) -> ViewMut<'a, T> {
-        let Space::Arena = operand.space else { return ViewMut(&[]) };
+        let Space::Arena = operand.space() else { return ViewMut(&[]) };
         let Some(bytes) = range(operand).and_then(|range| self.arena.get(range)) else { return ViewMut(&[]) };
-        // SAFETY: `Cell<T>` has the layout of `T`, which is valid for every bit pattern; access is by value only.
-        match unsafe { bytes.align_to() } {
-            ([], cells, []) => ViewMut(cells),
-            _ => ViewMut(&[]),
+        let first = bytes.as_ptr().cast::<Cell<T>>();
+        if !are_elements::<T>(first.addr(), bytes.len()) {
+            return ViewMut(&[]);
         }
+        // SAFETY: aligned, and as long as `bytes`; `Cell<T>` has the layout of `T`, which is valid for every bit pattern;
+        // access is by value only.
+        ViewMut(unsafe { core::slice::from_raw_parts(first, bytes.len() / size_of::<T>()) })
     }
 }
 
 #[inline(always)]
 fn range(operand: Operand) -> Option<core::ops::Range<usize>> {
-    let start = operand.offset as usize;
+    let start = operand.offset() as usize;
     Some(start..start.checked_add(operand.bytes as usize)?)
 }
 
@@ -320,32 +319,45 @@ fn range(operand: Operand) -> Option<core::ops::Range<usize>> {
 #[repr(C, align(16))]
 pub struct Aligned<T>(pub T);
 
-/// Copies `values` to the front of `arena`: the initial state of a network.
+/// Copies `values` to the front of `arena`, where they fit: the initial state of a network.
 #[inline]
 pub fn fill(arena: &mut [u8], values: &[u8]) {
-    for (byte, value) in arena.iter_mut().zip(values) {
-        *byte = *value;
+    if let Some(front) = arena.get_mut(..values.len()) {
+        front.copy_from_slice(values);
     }
+}
+
+/// Whether `bytes` bytes at `address` are elements.
+#[inline(always)]
+fn are_elements<T: Element>(address: usize, bytes: usize) -> bool {
+    address.is_multiple_of(align_of::<T>()) && bytes.is_multiple_of(size_of::<T>())
+}
+
+/// `bytes` as elements; empty where they are misaligned, or end within one.
+#[inline(always)]
+pub(crate) fn typed<T: Element>(bytes: &[u8]) -> &[T] {
+    let first = bytes.as_ptr().cast::<T>();
+    if !are_elements::<T>(first.addr(), bytes.len()) {
+        return &[];
+    }
+    // SAFETY: aligned, and as long as `bytes`; `T: Element` is valid for every bit pattern.
+    unsafe { core::slice::from_raw_parts(first, bytes.len() / size_of::<T>()) }
 }
 
 /// The `bytes` bytes of `arena` from `offset` on as elements; empty where they lie outside or are misaligned.
 #[inline(always)]
 pub fn elements<T: Element>(arena: &[u8], offset: usize, bytes: usize) -> &[T] {
-    let Some(bytes) = offset.checked_add(bytes).and_then(|end| arena.get(offset..end)) else { return &[] };
-    // SAFETY: `T: Element` is valid for every bit pattern; `align_to` splits at aligned addresses only.
-    match unsafe { bytes.align_to() } {
-        ([], elements, []) => elements,
-        _ => &[],
-    }
+    typed(offset.checked_add(bytes).and_then(|end| arena.get(offset..end)).unwrap_or_default())
 }
 
 /// As [`elements`], to be written.
 #[inline(always)]
 pub fn elements_mut<T: Element>(arena: &mut [u8], offset: usize, bytes: usize) -> &mut [T] {
     let Some(bytes) = offset.checked_add(bytes).and_then(|end| arena.get_mut(offset..end)) else { return &mut [] };
-    // SAFETY: as in `elements`, and `T` has no bit pattern that is no byte.
-    match unsafe { bytes.align_to_mut() } {
-        ([], elements, []) => elements,
-        _ => &mut [],
+    let first = bytes.as_mut_ptr().cast::<T>();
+    if !are_elements::<T>(first.addr(), bytes.len()) {
+        return &mut [];
     }
+    // SAFETY: as in `typed`, and `T` has no bit pattern that is no byte.
+    unsafe { core::slice::from_raw_parts_mut(first, bytes.len() / size_of::<T>()) }
 }

@@ -16,9 +16,9 @@
 //! | steps | [`StepHeader`] (20), [`Operand`]s (8 each), parameters |
 //! | constants | weights, biases, multipliers, tables |
 
-use crate::memory::{Operand, Space};
+use crate::memory::{Operand, Space, typed};
 use crate::ops::Fault;
-use crate::params::Field;
+use crate::params::{self, Field};
 
 /// The version of the format that this build reads and writes.
 pub const VERSION: u16 = 2;
@@ -132,15 +132,13 @@ pub fn hash(bytes: &[u8]) -> [u32; 2] {
     [hash as u32, (hash >> 32) as u32]
 }
 
-/// One step of a packed program.
+/// One step of a packed program, as it lies there.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'a> {
-    /// Which kernel.
-    pub opcode: u16,
-    /// How much it does.
-    pub work: Work,
-    /// What it reads and writes, each encoded.
-    pub operands: &'a [[u8; Operand::BYTES]],
+    /// Which kernel, and how much it does.
+    pub header: &'a StepHeader,
+    /// What it reads and writes.
+    pub operands: &'a [Operand],
     /// The kernel's parameters, encoded.
     pub parameters: &'a [u8],
 }
@@ -148,7 +146,7 @@ pub struct Step<'a> {
 /// A packed program that was checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
-    header: Header,
+    header: &'a Header,
     io: &'a [u8],
     state: &'a [u8],
     steps: &'a [u8],
@@ -161,52 +159,43 @@ impl<'a> Program<'a> {
     /// # Errors
     /// [`Fault`] says what is wrong.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let header = Header::decode(bytes).ok_or(Fault::Truncated)?;
-        if header.magic != MAGIC {
-            return Err(Fault::Magic);
-        }
-        if header.version != VERSION {
-            return Err(Fault::Version);
-        }
-        let bytes = bytes.get(..header.bytes as usize).ok_or(Fault::Truncated)?;
-        if hash(bytes.get(HASHED_FROM..).ok_or(Fault::Truncated)?) != header.hash {
-            return Err(Fault::Hash);
-        }
-        let io_end = Header::BYTES + (usize::from(header.inputs) + usize::from(header.outputs)) * Io::BYTES;
-        let state_end = io_end.checked_add(header.state_bytes as usize).ok_or(Fault::Truncated)?;
-        let constants_start = header.constants_offset as usize;
-        let constants_end = constants_start.checked_add(header.constants_bytes as usize).ok_or(Fault::Truncated)?;
-        let program = Self {
-            header,
-            io: bytes.get(Header::BYTES..io_end).ok_or(Fault::Truncated)?,
-            state: bytes.get(io_end..state_end).ok_or(Fault::Truncated)?,
-            steps: bytes.get(state_end.next_multiple_of(4)..constants_start).ok_or(Fault::Truncated)?,
-            constants: bytes.get(constants_start..constants_end).ok_or(Fault::Truncated)?,
-        };
-        if program.constants.as_ptr().addr() & 15 != 0 {
+        if bytes.as_ptr().addr() & 15 != 0 {
             return Err(Fault::Misaligned);
         }
+        let header = Header::of(bytes)?;
+        if header.constants_offset & 15 != 0 {
+            return Err(Fault::Misaligned);
+        }
+        let (bytes, _) = split(bytes, header.bytes as usize)?;
+        if hash(split(bytes, HASHED_FROM)?.1) != header.hash {
+            return Err(Fault::Hash);
+        }
+        let (front, constants) = split(bytes, header.constants_offset as usize)?;
+        let (constants, _) = split(constants, header.constants_bytes as usize)?;
+        let (_, front) = split(front, Header::BYTES)?;
+        let (io, front) = split(front, (usize::from(header.inputs) + usize::from(header.outputs)) * Io::BYTES)?;
+        let (state, steps) = split(front, header.state_bytes as usize)?;
+        let (_, steps) = split(steps, state.len().wrapping_neg() & 3)?;
+        let program = Self { header, io, state, steps, constants };
         program.check_io()?;
         Ok(program)
     }
 
     /// Bytes of arena that a program asks for, before anything else of it is checked; none where these bytes are no
-    /// program of this version.
+    /// program of this version, or not aligned.
     pub fn arena_bytes_of(bytes: &[u8]) -> Option<usize> {
-        let header = Header::decode(bytes)?;
-        (header.magic == MAGIC && header.version == VERSION).then_some(header.arena_bytes as usize)
+        Header::of(bytes).ok().map(|header| header.arena_bytes as usize)
     }
 
     fn check_io(&self) -> Result<(), Fault> {
         if self.header.state_bytes > self.header.arena_bytes {
             return Err(Fault::Truncated);
         }
-        for index in 0..usize::from(self.header.inputs) + usize::from(self.header.outputs) {
-            let io = self.io(index).ok_or(Fault::Truncated)?;
-            let end = io.offset.checked_add(io.bytes).ok_or(Fault::Truncated)?;
-            let count = io.shape.iter().fold(1u64, |count, &size| count.saturating_mul(size.into()));
-            let bytes = count.saturating_mul(io.dtype.bytes().into());
-            if end > self.header.arena_bytes || io.rank > 6 || bytes != u64::from(io.bytes) {
+        for io in self.io.chunks_exact(Io::BYTES) {
+            let io: &Io = params::view(io).ok_or(Fault::Truncated)?;
+            let bytes = io.shape.iter().fold(io.dtype.bytes(), |bytes, &size| bytes.saturating_mul(size));
+            let inside = inside(io.offset, io.bytes, self.header.arena_bytes);
+            if !inside || io.rank > 6 || bytes != io.bytes {
                 return Err(Fault::Truncated);
             }
         }
@@ -215,27 +204,30 @@ impl<'a> Program<'a> {
 
     /// Whether `operand` lies inside its memory.
     pub(crate) fn holds(&self, operand: &Operand) -> bool {
-        let limit = match operand.space {
+        let limit = match operand.space() {
             Space::Constants => self.header.constants_bytes,
             Space::Arena => self.header.arena_bytes,
         };
-        operand.offset.checked_add(operand.bytes).is_some_and(|end| end <= limit)
+        inside(operand.offset(), operand.bytes, limit)
     }
 
+    /// Network output `index`, or input `index`; none where there is no such one.
     // One copy for all who ask.
     #[inline(never)]
-    fn io(&self, index: usize) -> Option<Io> {
-        Io::decode(self.io.get(index * Io::BYTES..)?)
+    pub fn port(&self, outputs: bool, index: usize) -> Option<&'a Io> {
+        let (first, count) = if outputs { (self.inputs(), self.outputs()) } else { (0, self.inputs()) };
+        let start = (first + Some(index).filter(|&index| index < count)?) * Io::BYTES;
+        params::view(self.io.get(start..start + Io::BYTES)?)
     }
 
     /// Network input `index`.
-    pub fn input(&self, index: usize) -> Option<Io> {
-        if index < self.inputs() { self.io(index) } else { None }
+    pub fn input(&self, index: usize) -> Option<&'a Io> {
+        self.port(false, index)
     }
 
     /// Network output `index`.
-    pub fn output(&self, index: usize) -> Option<Io> {
-        if index < self.outputs() { self.io(self.inputs() + index) } else { None }
+    pub fn output(&self, index: usize) -> Option<&'a Io> {
+        self.port(true, index)
     }
 
     /// Number of network inputs.
@@ -274,8 +266,32 @@ impl<'a> Program<'a> {
     }
 }
 
+impl Header {
+    /// The header of a program of this version.
+    #[inline(never)]
+    fn of(bytes: &[u8]) -> Result<&Self, Fault> {
+        let (header, _) = split(bytes, Self::BYTES)?;
+        let header: &Self = params::view(header).ok_or(Fault::Misaligned)?;
+        if header.magic != MAGIC {
+            return Err(Fault::Magic);
+        }
+        if header.version == VERSION { Ok(header) } else { Err(Fault::Version) }
+    }
+}
+
+/// The first `len` bytes, and the others.
+#[inline(always)]
+fn split(bytes: &[u8], len: usize) -> Result<(&[u8], &[u8]), Fault> {
+    bytes.split_at_checked(len).ok_or(Fault::Truncated)
+}
+
+/// Whether `bytes` bytes from `offset` on lie inside a memory of `limit` bytes.
+fn inside(offset: u32, bytes: u32, limit: u32) -> bool {
+    offset.checked_add(bytes).is_some_and(|end| end <= limit)
+}
+
 /// Iterates over the steps of a packed program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Steps<'a> {
     bytes: &'a [u8],
     left: u16,
@@ -288,10 +304,10 @@ impl<'a> Iterator for Steps<'a> {
     fn next(&mut self) -> Option<Step<'a>> {
         let left = self.left.checked_sub(1)?;
         let (header, rest) = self.bytes.split_at_checked(StepHeader::BYTES)?;
-        let StepHeader { opcode, operands, parameters, work } = StepHeader::decode(header)?;
-        let (operands, rest) = rest.split_at_checked(usize::from(operands) * Operand::BYTES)?;
-        let (parameters, rest) = rest.split_at_checked(parameters as usize)?;
+        let header: &StepHeader = params::view(header)?;
+        let (operands, rest) = rest.split_at_checked(usize::from(header.operands) * Operand::BYTES)?;
+        let (parameters, rest) = rest.split_at_checked(header.parameters as usize)?;
         *self = Self { bytes: rest, left };
-        Some(Step { opcode, work, operands: operands.as_chunks().0, parameters })
+        Some(Step { header, operands: typed(operands), parameters })
     }
 }

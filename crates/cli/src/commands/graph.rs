@@ -75,9 +75,9 @@ fn steps(program: &Program) -> String {
 }
 
 fn operand(operand: &Operand) -> String {
-    let space = match operand.space {
+    let space = match operand.space() {
         Space::Arena => "arena",
         Space::Constants => "constants",
     };
-    format!("{space}[{}..{}]", operand.offset, u64::from(operand.offset) + u64::from(operand.bytes))
+    format!("{space}[{}..{}]", operand.offset(), u64::from(operand.offset()) + u64::from(operand.bytes))
 }

@@ -149,8 +149,8 @@ extern "C" fn output_field(index: usize, field: usize) -> u32 {
     field_of(program().and_then(|program| program.output(index)), field)
 }
 
-fn field_of(io: Option<Io>, field: usize) -> u32 {
-    let Some(Io { dtype, rank, shape: [a, b, c, d, e, f], bytes, scale, zero_point, .. }) = io else { return 0 };
+fn field_of(io: Option<&Io>, field: usize) -> u32 {
+    let Some(&Io { dtype, rank, shape: [a, b, c, d, e, f], bytes, scale, zero_point, .. }) = io else { return 0 };
     let fields =
         [dtype as u32, rank.into(), a, b, c, d, e, f, bytes, scale.to_bits(), zero_point.cast_unsigned()];
     fields.get(field).copied().unwrap_or_default()

@@ -290,12 +290,12 @@ fn write_step(w: &mut String, index: usize, step: &Step) -> std::fmt::Result {
     writeln!(w, "\n// {} {:?}", step.op, step.name)?;
     writeln!(w, "static STEP_{index}: {} = {:?};", step.kernel.name(), step.kernel)?;
     writeln!(w, "static OPERANDS_{index}: [Operand; {}] = [", step.operands.len())?;
-    for &Operand { space, offset, bytes } in &step.operands {
-        let space = match space {
+    for operand in &step.operands {
+        let space = match operand.space() {
             Space::Arena => "arena",
             Space::Constants => "constant",
         };
-        writeln!(w, "    Operand::{space}({offset}, {bytes}),")?;
+        writeln!(w, "    Operand::{space}({}, {}),", operand.offset(), operand.bytes)?;
     }
     writeln!(w, "];")
 }

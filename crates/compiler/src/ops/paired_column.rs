@@ -138,10 +138,10 @@ mod tests {
         }
         arena.0[..input.len()].copy_from_slice(input);
         let needs = kernel.needs();
-        let out = needs.as_ref().last().expect("an output").count as usize;
+        let out = needs.as_ref().last().expect("an output").bytes() as usize;
         operands.push(Operand::arena(4096, out as u32));
         let operands: [Operand; N] = operands.try_into().expect("as many operands as the kernel has");
-        assert_eq!(check(kernel, &operands, 0), Ok(()));
+        assert_eq!(check(kernel, &operands), Ok(()));
         kernel.run::<Portable>(0..kernel.rows(), Memory::new(&fixed.0, &mut arena.0), &operands);
         arena.0[4096..4096 + out].to_vec()
     }

@@ -98,7 +98,12 @@ impl Paired {
 
     /// Words of `filters`.
     pub const fn filter_words(&self) -> u64 {
-        (self.steps() + 2 + self.signed as u64).saturating_mul(self.outputs as u64)
+        self.output_words().saturating_mul(self.outputs as u64)
+    }
+
+    /// Words of `filters` for one output.
+    pub const fn output_words(&self) -> u64 {
+        self.steps() + 2 + self.signed as u64
     }
 
     /// Bytes from the first input of a column that is read to the last.

@@ -84,11 +84,13 @@ impl Broadcast {
     }
 
     /// Elements of input `input`, up to the last that is read.
-    fn count(&self, input: usize) -> u64 {
+    #[inline(never)]
+    fn count(&self, input: usize) -> u32 {
         let strides = self.strides.get(input).unwrap_or(&[0; AXES]);
-        self.dims.iter().zip(strides).fold(1, |count: u64, (&size, &stride)| {
-            count.saturating_add(u64::from(size.saturating_sub(1)).saturating_mul(stride.into()))
-        })
+        self.dims
+            .iter()
+            .zip(strides)
+            .fold(1, |count: u32, (&size, &stride)| count.saturating_add(size.saturating_sub(1).saturating_mul(stride)))
     }
 
     fn effort(&self) -> Effort {
@@ -97,7 +99,7 @@ impl Broadcast {
     }
 
     fn needs<T>(&self) -> [Need; 3] {
-        [Need::read::<T>(self.count(0)), Need::read::<T>(self.count(1)), Need::write::<T>(count(&self.dims))]
+        [Need::read::<T>(&[self.count(0)]), Need::read::<T>(&[self.count(1)]), Need::write::<T>(&[count(&self.dims)])]
     }
 
     /// An input that is not repeated is read where the output is written.
@@ -415,6 +417,6 @@ mod tests {
         assert!(!Broadcast { strides: [[0; 6]; 2], ..plain }.valid());
         assert!(!Broadcast { strides: [[2; 6]; 2], ..plain }.valid());
         let huge = Broadcast { dims: [u32::MAX; 6], strides: [[u32::MAX; 6], [1; 6]] };
-        assert_eq!(huge.needs::<i8>().map(|need| need.count), [u64::MAX, 6 * u64::from(u32::MAX - 1) + 1, u64::MAX]);
+        assert_eq!(huge.needs::<i8>().map(|need| need.bytes()), [u32::MAX; 3]);
     }
 }

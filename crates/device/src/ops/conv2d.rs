@@ -147,7 +147,6 @@ impl Kernel for Conv2d {
 
     fn valid(&self) -> bool {
         self.window.valid()
-            && self.window.output_cells() > 0
             && channels_valid(self.inputs, self.outputs, self.groups)
             && self.requantise.valid()
             && (self.multipliers == self.outputs || self.multipliers == 1)
@@ -166,11 +165,11 @@ impl Kernel for Conv2d {
     fn needs(&self) -> [Need; 5] {
         let w = &self.window;
         [
-            Need::read::<i8>(w.input_cells().saturating_mul(count(&[self.inputs, self.groups]))),
-            Need::constant::<i8>(count(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs])),
-            Need::constant::<i32>(self.outputs.into()),
-            Need::constant::<Multiplier>(self.multipliers.into()),
-            Need::write::<i8>(w.output_cells().saturating_mul(self.outputs.into())),
+            Need::read::<i8>(&w.input_shape(self.inputs.saturating_mul(self.groups))),
+            Need::constant::<i8>(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs]),
+            Need::constant::<i32>(&[self.outputs]),
+            Need::constant::<Multiplier>(&[self.multipliers]),
+            Need::write::<i8>(&w.output_shape(self.outputs)),
         ]
     }
 
@@ -230,7 +229,7 @@ impl Kernel for Conv2dF32 {
     type Operands = [Operand; 4];
 
     fn valid(&self) -> bool {
-        self.window.valid() && self.window.output_cells() > 0 && channels_valid(self.inputs, self.outputs, self.groups)
+        self.window.valid() && channels_valid(self.inputs, self.outputs, self.groups)
     }
 
     fn rows(&self) -> u32 {
@@ -246,10 +245,10 @@ impl Kernel for Conv2dF32 {
     fn needs(&self) -> [Need; 4] {
         let w = &self.window;
         [
-            Need::read::<f32>(w.input_cells().saturating_mul(count(&[self.inputs, self.groups]))),
-            Need::constant::<f32>(count(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs])),
-            Need::constant::<f32>(self.outputs.into()),
-            Need::write::<f32>(w.output_cells().saturating_mul(self.outputs.into())),
+            Need::read::<f32>(&w.input_shape(self.inputs.saturating_mul(self.groups))),
+            Need::constant::<f32>(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs]),
+            Need::constant::<f32>(&[self.outputs]),
+            Need::write::<f32>(&w.output_shape(self.outputs)),
         ]
     }
 

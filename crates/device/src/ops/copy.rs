@@ -34,7 +34,7 @@ crate::params! {
 
 impl Walk {
     fn need(&self, role: Role, element_bytes: u8) -> Need {
-        Need { role, element_bytes: element_bytes.into(), count: self.count.into() }
+        Need::of(role, element_bytes, &[self.count])
     }
 }
 
@@ -65,7 +65,7 @@ impl Kernel for Copy {
         // No more steps than elements, so that no parameters keep the kernel busy for long.
         matches!(self.element_bytes, 1 | 2 | 4)
             && self.dims.iter().all(|&size| size > 0)
-            && count(&self.dims) <= u64::from(self.output.count)
+            && count(&self.dims) <= self.output.count
     }
 
     fn rows(&self) -> u32 {

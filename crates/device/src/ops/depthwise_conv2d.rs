@@ -105,7 +105,7 @@ struct Place {
 
 impl Sizes<'_> {
     fn valid(&self) -> bool {
-        let positive = self.window.output_cells() > 0 && self.inputs > 0 && self.depth > 0;
+        let positive = self.inputs > 0 && self.depth > 0;
         let block = self.block == 1 || self.block == block_of(self.depth);
         self.window.valid() && positive && block && count(&[self.inputs, self.depth]) <= 1 << 24
     }
@@ -130,16 +130,9 @@ impl Sizes<'_> {
         self.inputs.saturating_mul(self.depth)
     }
 
-    fn input_len(&self) -> u64 {
-        self.window.input_cells().saturating_mul(self.inputs.into())
-    }
-
-    fn weights_len(&self) -> u64 {
-        count(&[self.inputs, self.depth]).saturating_mul(count(&self.window.kernel))
-    }
-
-    fn output_len(&self) -> u64 {
-        self.window.output_cells().saturating_mul(count(&[self.inputs, self.depth]))
+    fn weights_shape(&self) -> [u32; 4] {
+        let [kh, kw] = self.window.kernel;
+        [kh, kw, self.inputs, self.depth]
     }
 
     /// The place of output cell `[image, y, x]`.
@@ -298,11 +291,11 @@ impl Kernel for DepthwiseConv2d {
     fn needs(&self) -> [Need; 5] {
         let sizes = self.sizes();
         [
-            Need::read::<i8>(sizes.input_len()),
-            Need::constant::<i8>(sizes.weights_len()),
-            Need::constant::<i32>(sizes.outputs().into()),
-            Need::constant::<Multiplier>(self.multipliers.into()),
-            Need::write::<i8>(sizes.output_len()),
+            Need::read::<i8>(&self.window.input_shape(self.inputs)),
+            Need::constant::<i8>(&sizes.weights_shape()),
+            Need::constant::<i32>(&[sizes.outputs()]),
+            Need::constant::<Multiplier>(&[self.multipliers]),
+            Need::write::<i8>(&self.window.output_shape(sizes.outputs())),
         ]
     }
 
@@ -346,10 +339,10 @@ impl Kernel for DepthwiseConv2dF32 {
     fn needs(&self) -> [Need; 4] {
         let sizes = self.sizes();
         [
-            Need::read::<f32>(sizes.input_len()),
-            Need::constant::<f32>(sizes.weights_len()),
-            Need::constant::<f32>(sizes.outputs().into()),
-            Need::write::<f32>(sizes.output_len()),
+            Need::read::<f32>(&self.window.input_shape(self.inputs)),
+            Need::constant::<f32>(&sizes.weights_shape()),
+            Need::constant::<f32>(&[sizes.outputs()]),
+            Need::write::<f32>(&self.window.output_shape(sizes.outputs())),
         ]
     }
 
@@ -461,7 +454,7 @@ mod tests {
                 requantise,
                 multipliers: multipliers.len() as u32,
             };
-            let input = random.i8s((kernel.sizes().input_len()) as usize);
+            let input = random.i8s(product(&kernel.window.input_shape(kernel.inputs)) as usize);
             let weights = random.i8s(outputs as usize * taps);
             let bias: Vec<i32> = (0..outputs).map(|_| random.below(20_000) as i32 - 10_000).collect();
             let sums = by_formula(
@@ -490,7 +483,7 @@ mod tests {
             let outputs = inputs * depth;
             let taps = (window.kernel[0] * window.kernel[1]) as usize;
             let kernel = DepthwiseConv2dF32 { window, inputs, depth, min: -4.0, max: 4.0 };
-            let input = random.f32s((kernel.sizes().input_len()) as usize);
+            let input = random.f32s(product(&kernel.window.input_shape(kernel.inputs)) as usize);
             let weights = random.f32s(outputs as usize * taps);
             let bias = random.f32s(outputs as usize);
             let sums = by_formula(

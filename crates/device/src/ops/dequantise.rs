@@ -3,7 +3,6 @@
 use core::ops::Range;
 
 use super::axes::span;
-use super::window::count;
 use super::{Effort, Kernel, Need};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand};
@@ -52,8 +51,8 @@ impl Kernel for Dequantise {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let count = count(&[self.rows, self.row]);
-        [Need::read::<u8>(count), Need::write::<f32>(count)]
+        let shape = &[self.rows, self.row];
+        [Need::read::<u8>(shape), Need::write::<f32>(shape)]
     }
 
     #[inline(never)]

@@ -3,7 +3,6 @@
 use core::ops::Range;
 
 use super::axes::span;
-use super::window::count;
 use super::{Effort, Kernel, Need, Role};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand};
@@ -49,8 +48,8 @@ impl Kernel for Fill {
     }
 
     fn needs(&self) -> [Need; 1] {
-        let count = count(&[self.rows, self.row]);
-        [Need { role: Role::Write, element_bytes: self.element_bytes.into(), count }]
+        let shape = &[self.rows, self.row];
+        [Need::of(Role::Write, self.element_bytes, shape)]
     }
 
     #[inline(never)]

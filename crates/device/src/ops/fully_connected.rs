@@ -44,7 +44,7 @@ crate::params! {
 
 /// Whether nothing is empty and rows can be counted.
 fn sizes_valid(batch: u32, inputs: u32, outputs: u32) -> bool {
-    batch > 0 && inputs > 0 && outputs > 0 && count(&[batch, outputs]) <= u64::from(u32::MAX)
+    batch > 0 && inputs > 0 && outputs > 0 && count(&[batch, outputs]) < u32::MAX
 }
 
 /// Calls `with(n, features)` for each batch row `n` that `rows` touch, with the features in it.
@@ -80,11 +80,11 @@ impl Kernel for FullyConnected {
 
     fn needs(&self) -> [Need; 5] {
         [
-            Need::read::<i8>(count(&[self.batch, self.inputs])),
-            Need::constant::<i8>(count(&[self.outputs, self.inputs])),
-            Need::constant::<i32>(self.outputs.into()),
-            Need::constant::<Multiplier>(self.multipliers.into()),
-            Need::write::<i8>(count(&[self.batch, self.outputs])),
+            Need::read::<i8>(&[self.batch, self.inputs]),
+            Need::constant::<i8>(&[self.outputs, self.inputs]),
+            Need::constant::<i32>(&[self.outputs]),
+            Need::constant::<Multiplier>(&[self.multipliers]),
+            Need::write::<i8>(&[self.batch, self.outputs]),
         ]
     }
 
@@ -139,10 +139,10 @@ impl Kernel for FullyConnectedF32 {
 
     fn needs(&self) -> [Need; 4] {
         [
-            Need::read::<f32>(count(&[self.batch, self.inputs])),
-            Need::constant::<f32>(count(&[self.outputs, self.inputs])),
-            Need::constant::<f32>(self.outputs.into()),
-            Need::write::<f32>(count(&[self.batch, self.outputs])),
+            Need::read::<f32>(&[self.batch, self.inputs]),
+            Need::constant::<f32>(&[self.outputs, self.inputs]),
+            Need::constant::<f32>(&[self.outputs]),
+            Need::write::<f32>(&[self.batch, self.outputs]),
         ]
     }
 

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand, Space};
-use crate::params::{Field, Plain};
+use crate::params::Plain;
 
 /// A kernel with its parameters. [`check`] once, then [`Kernel::run`] as often as wanted.
 pub trait Kernel: Plain {
@@ -72,18 +72,21 @@ pub enum Overlap {
 }
 
 /// What an operand must be.
+///
+/// Kernels write factors down, and one loop for all kernels multiplies them: a check in each kernel costs flash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Need {
+    /// Number of elements: the product of these.
+    factors: [u32; 4],
     /// Who may hold it.
     pub role: Role,
     /// Bytes of an element.
-    pub element_bytes: u32,
-    /// Number of elements.
-    pub count: u64,
+    pub element_bytes: u8,
 }
 
 /// Who may hold an operand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Role {
     /// Read, from either memory.
     Read,
@@ -94,19 +97,39 @@ pub enum Role {
 }
 
 impl Need {
-    /// `count` elements of `T` that are read.
-    pub const fn read<T>(count: u64) -> Self {
-        Self { role: Role::Read, element_bytes: size_of::<T>() as u32, count }
+    /// A tensor of `T` that is read, of shape `shape`.
+    #[inline(always)]
+    pub fn read<T>(shape: &[u32]) -> Self {
+        Self::of(Role::Read, size_of::<T>() as u8, shape)
     }
 
-    /// `count` constant elements of `T`.
-    pub const fn constant<T>(count: u64) -> Self {
-        Self { role: Role::Constant, element_bytes: size_of::<T>() as u32, count }
+    /// Constant elements of `T`, of shape `shape`.
+    #[inline(always)]
+    pub fn constant<T>(shape: &[u32]) -> Self {
+        Self::of(Role::Constant, size_of::<T>() as u8, shape)
     }
 
-    /// `count` elements of `T` that are written.
-    pub const fn write<T>(count: u64) -> Self {
-        Self { role: Role::Write, element_bytes: size_of::<T>() as u32, count }
+    /// A tensor of `T` that is written, of shape `shape`.
+    #[inline(always)]
+    pub fn write<T>(shape: &[u32]) -> Self {
+        Self::of(Role::Write, size_of::<T>() as u8, shape)
+    }
+
+    /// Elements of `element_bytes` bytes, of shape `shape`.
+    #[inline(always)]
+    pub fn of(role: Role, element_bytes: u8, shape: &[u32]) -> Self {
+        let mut factors = [1; 4];
+        for (axis, &size) in shape.iter().enumerate() {
+            if let Some(factor) = factors.get_mut(axis % 4) {
+                *factor = size.saturating_mul(*factor);
+            }
+        }
+        Self { factors, role, element_bytes }
+    }
+
+    /// Bytes, `u32::MAX` where there are more.
+    pub fn bytes(&self) -> u32 {
+        self.factors.iter().fold(self.element_bytes.into(), |bytes: u32, &factor| bytes.saturating_mul(factor))
     }
 }
 
@@ -114,8 +137,8 @@ impl Need {
 pub trait OperandList: Sized + AsRef<[Operand]> {
     /// `[Need; N]`.
     type Needs: AsRef<[Need]>;
-    /// The operands that are encoded in `operands`, where there are just as many.
-    fn decode(operands: &[[u8; Operand::BYTES]]) -> Option<Self>;
+    /// These operands, where there are just as many.
+    fn of(operands: &[Operand]) -> Option<&Self>;
 }
 
 impl<const N: usize> OperandList for [Operand; N]
@@ -123,10 +146,9 @@ where
     [Need; N]: AsRef<[Need]>,
 {
     type Needs = [Need; N];
-    #[inline]
-    fn decode(operands: &[[u8; Operand::BYTES]]) -> Option<Self> {
-        let operands: &[_; N] = operands.try_into().ok()?;
-        Some(operands.each_ref().map(Operand::from_bytes))
+    #[inline(always)]
+    fn of(operands: &[Operand]) -> Option<&Self> {
+        operands.try_into().ok()
     }
 }
 
@@ -219,16 +241,33 @@ impl fmt::Display for Fault {
 
 impl core::error::Error for Fault {}
 
+/// What is wrong with a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Misfit {
+    /// See [`Fault::Kernel`].
+    Kernel,
+    /// See [`Fault::Layout`].
+    Layout,
+    /// See [`Fault::Parameters`].
+    Parameters,
+    /// See [`Fault::Operands`].
+    Operands,
+}
+
 /// Checks one step: its parameters, and its operands against them. Whether an operand lies inside its memory is the
 /// program's to check.
-pub fn check<K: Kernel>(kernel: &K, operands: &[Operand], step: u16) -> Result<(), Fault> {
+///
+/// # Errors
+/// [`Misfit`] says what is wrong.
+#[inline(always)]
+pub fn check<K: Kernel>(kernel: &K, operands: &[Operand]) -> Result<(), Misfit> {
     if !kernel.layout_known() {
-        return Err(Fault::Layout { step });
+        return Err(Misfit::Layout);
     }
     if !kernel.valid() {
-        return Err(Fault::Parameters { step });
+        return Err(Misfit::Parameters);
     }
-    if all_fit(kernel.needs().as_ref(), operands) { Ok(()) } else { Err(Fault::Operands { step }) }
+    if all_fit(kernel.needs().as_ref(), operands) { Ok(()) } else { Err(Misfit::Operands) }
 }
 
 // One copy for all kernels.
@@ -241,9 +280,10 @@ fn all_fit(needs: &[Need], operands: &[Operand]) -> bool {
 fn fits(need: &Need, operand: &Operand) -> bool {
     let space = match need.role {
         Role::Read => true,
-        Role::Constant => operand.space == Space::Constants,
-        Role::Write => operand.space == Space::Arena,
+        Role::Constant => operand.space() == Space::Constants,
+        Role::Write => operand.space() == Space::Arena,
     };
-    let aligned = operand.offset & (need.element_bytes.min(4) - 1) == 0;
-    space && aligned && need.count.checked_mul(u64::from(need.element_bytes)) == Some(u64::from(operand.bytes))
+    let aligned = operand.offset() & (u32::from(need.element_bytes.min(4)) - 1) == 0;
+    // As many bytes as that may be more.
+    space && aligned && need.bytes() == operand.bytes && operand.bytes < u32::MAX
 }

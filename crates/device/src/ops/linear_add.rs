@@ -60,8 +60,8 @@ impl Kernel for LinearAdd {
     }
 
     fn needs(&self) -> [Need; 3] {
-        let count = self.elements.into();
-        [Need::read::<i8>(count), Need::read::<i8>(count), Need::write::<i8>(count)]
+        let shape = &[self.elements];
+        [Need::read::<i8>(shape), Need::read::<i8>(shape), Need::write::<i8>(shape)]
     }
 
     fn overlap(&self, _read: usize) -> Overlap {

@@ -60,12 +60,12 @@ impl Kernel for LogMel {
 
     fn needs(&self) -> [Need; 6] {
         [
-            Need::read::<i16>(u64::from(FRAME) + 1),
-            Need::constant::<i16>(FRAME.into()),
-            Need::constant::<i32>((TWIDDLES + 4 * POINTS + LOGARITHMS) as u64 + u64::from(self.bins)),
-            Need::constant::<u8>(u64::from(self.bands) + 1),
-            Need::write::<i32>(4 * POINTS as u64),
-            Need::write::<i8>(self.bands.into()),
+            Need::read::<i16>(&[FRAME + 1]),
+            Need::constant::<i16>(&[FRAME]),
+            Need::constant::<i32>(&[(TWIDDLES + 4 * POINTS + LOGARITHMS) as u32 + self.bins]),
+            Need::constant::<u8>(&[self.bands + 1]),
+            Need::write::<i32>(&[4 * POINTS as u32]),
+            Need::write::<i8>(&[self.bands]),
         ]
     }
 

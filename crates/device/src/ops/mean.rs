@@ -51,8 +51,7 @@ fn effort(sizes: &[u32; 7]) -> Effort {
 }
 
 fn needs<T>(sizes: &[u32; 7]) -> [Need; 2] {
-    let outputs = count(&[sizes[0], sizes[2], sizes[4], sizes[6]]);
-    [Need::read::<T>(count(sizes)), Need::write::<T>(outputs)]
+    [Need::read::<T>(&[count(sizes)]), Need::write::<T>(&[sizes[0], sizes[2], sizes[4], sizes[6]])]
 }
 
 /// Computes the output rows `rows`: `store(i, sum)` for each element `i`.

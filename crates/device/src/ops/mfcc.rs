@@ -11,7 +11,7 @@
 
 use core::ops::Range;
 
-use super::window::product;
+use super::window::count;
 use super::{Effort, Kernel, Need};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand, View, ViewMut};
@@ -70,17 +70,14 @@ impl Kernel for Mfcc {
 
     fn needs(&self) -> [Need; 7] {
         [
-            Need::read::<i16>(self.samples.into()),
-            Need::read::<i32>(1),
-            Need::constant::<i16>(FRAME.into()),
-            Need::constant::<i32>(
-                (TWIDDLES + ROOTS + LOGARITHMS) as u64
-                    + product(&[3, self.bins])
-                    + u64::from(self.coefficients) * u64::from(self.bands),
-            ),
-            Need::constant::<u8>(u64::from(self.bands) + 1),
-            Need::write::<i32>(2 * POINTS as u64 + u64::from(self.bands)),
-            Need::write::<i8>(product(&[self.frames, self.coefficients])),
+            Need::read::<i16>(&[self.samples]),
+            Need::read::<i32>(&[1]),
+            Need::constant::<i16>(&[FRAME]),
+            Need::constant::<i32>(&[count(&[self.coefficients, self.bands])
+                .saturating_add((TWIDDLES + ROOTS + LOGARITHMS) as u32 + 3 * self.bins)]),
+            Need::constant::<u8>(&[self.bands + 1]),
+            Need::write::<i32>(&[2 * POINTS as u32 + self.bands]),
+            Need::write::<i8>(&[self.frames, self.coefficients]),
         ]
     }
 

@@ -30,7 +30,7 @@ pub mod quantise;
 pub mod softmax;
 pub mod unary;
 
-pub use kernel::{Effort, Fault, Kernel, Need, OperandList, Overlap, Role, check};
+pub use kernel::{Effort, Fault, Kernel, Misfit, Need, OperandList, Overlap, Role, check};
 pub use window::Window;
 
 pub use binary::{AddI8, BinaryF32, Broadcast, FloatBinary, MulI8};

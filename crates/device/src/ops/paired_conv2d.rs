@@ -139,7 +139,6 @@ impl Kernel for PairedConv2d {
     fn valid(&self) -> bool {
         let w = &self.window;
         w.valid()
-            && w.output_cells() > 0
             && (w.dilation[1] == 1 || w.kernel[1] == 1)
             && (1..=1 << 24).contains(&self.inputs)
             && (2..=1 << 24).contains(&self.outputs)
@@ -176,10 +175,10 @@ impl Kernel for PairedConv2d {
     fn needs(&self) -> [Need; 4] {
         let w = &self.window;
         [
-            Need::read::<i8>(w.input_cells().saturating_mul(self.inputs.into())),
-            Need::constant::<u32>(self.paired().filter_words()),
-            Need::write::<u32>(self.scratch_bytes() / 4),
-            Need::write::<i8>(w.output_cells().saturating_mul(self.outputs.into())),
+            Need::read::<i8>(&w.input_shape(self.inputs)),
+            Need::constant::<u32>(&[self.paired().output_words() as u32, self.outputs]),
+            Need::write::<u32>(&[(self.scratch_bytes() / 4) as u32]),
+            Need::write::<i8>(&w.output_shape(self.outputs)),
         ]
     }
 
@@ -193,12 +192,12 @@ impl Kernel for PairedConv2d {
             return;
         }
         let w = &self.window;
-        let x = Operand { bytes: 4 * self.x_words() as u32, ..scratch };
+        let x = Operand::arena(scratch.offset(), 4 * self.x_words() as u32);
         let Some(columns) = Columns::new(self.paired(), filters, memory.view_mut(x)) else { return };
         let strip = |number: u32| {
             let bytes = self.strip_bytes() as u32;
-            let offset = scratch.offset.wrapping_add(x.bytes).wrapping_add(number * bytes);
-            memory.view_mut::<i8>(Operand { offset, bytes, ..scratch })
+            let offset = scratch.offset().wrapping_add(x.bytes).wrapping_add(number * bytes);
+            memory.view_mut::<i8>(Operand::arena(offset, bytes))
         };
         let mut strips = [strip(0), strip(w.output[1] & 1)];
         let mut filled = 0..0;
@@ -303,7 +302,7 @@ mod tests {
                 shift: if random.below(2) == 0 { SHIFT } else { FINE_SHIFT },
             };
             let taps = (window.kernel[0] * window.kernel[1] * inputs) as usize;
-            let input = random.i8s(window.input_cells() as usize * inputs as usize);
+            let input = random.i8s(product(&window.input_shape(1)) as usize * inputs as usize);
             let mut weights = |_| random.i8s(taps).into_iter().map(|w| w.max(-127)).collect::<Vec<i8>>();
             let weights: Vec<Vec<i8>> = (0..outputs).map(&mut weights).collect();
             let mut numbers =
@@ -325,7 +324,7 @@ mod tests {
 
             let rounding = Rounding { zero: kernel.zero, shift: kernel.shift };
             let mut expected = Vec::new();
-            for cell in 0..window.output_cells() as u32 {
+            for cell in 0..product(&window.output_shape(1)) as u32 {
                 let (row, column) = (cell / window.output[1], cell % window.output[1]);
                 let (image, y) = (row / window.output[0], row % window.output[0]);
                 for o in 0..outputs as usize {

@@ -51,7 +51,7 @@ impl Kernel for PairedFullyConnected {
             && (1..=1 << 26).contains(&self.inputs)
             && self.inputs.is_multiple_of(4)
             && self.outputs > 0
-            && count(&[self.batch, self.outputs]) <= u64::from(u32::MAX)
+            && count(&[self.batch, self.outputs]) < u32::MAX
     }
 
     fn rows(&self) -> u32 {
@@ -64,9 +64,9 @@ impl Kernel for PairedFullyConnected {
 
     fn needs(&self) -> [Need; 3] {
         [
-            Need::read::<u32>(count(&[self.batch, self.inputs / 4])),
-            Need::constant::<u32>(self.column(self.outputs).filter_words()),
-            Need::write::<i8>(count(&[self.batch, self.outputs])),
+            Need::read::<u32>(&[self.batch, self.inputs / 4]),
+            Need::constant::<u32>(&[self.column(self.outputs).output_words() as u32, self.outputs]),
+            Need::write::<i8>(&[self.batch, self.outputs]),
         ]
     }
 

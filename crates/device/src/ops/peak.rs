@@ -31,7 +31,7 @@ impl Kernel for Peak {
     }
 
     fn needs(&self) -> [Need; 2] {
-        [Need::read::<i16>(self.samples.into()), Need::write::<i32>(1)]
+        [Need::read::<i16>(&[self.samples]), Need::write::<i32>(&[1])]
     }
 
     #[inline(never)]

@@ -125,7 +125,6 @@ impl Kernel for PlaneDepthwiseConv2d {
     fn valid(&self) -> bool {
         let w = &self.window;
         w.valid()
-            && w.output_cells() > 0
             && Self::takes(w)
             && (4..=1 << 24).contains(&self.channels)
             && (1..=1 << 24).contains(&self.strip)
@@ -150,13 +149,12 @@ impl Kernel for PlaneDepthwiseConv2d {
     }
 
     fn needs(&self) -> [Need; 4] {
-        let bytes = |cells: u64| cells.saturating_mul(self.channels.into());
-        let quads = u64::from(self.channels.div_ceil(CHANNELS as u32));
+        let quads = self.channels.div_ceil(CHANNELS as u32);
         [
-            Need::read::<i8>(bytes(self.window.input_cells())),
-            Need::constant::<u32>(quads * (CHANNELS * Planes::channel_words(self.signed)) as u64),
-            Need::write::<u32>(self.planes(self.strip).words()),
-            Need::write::<i8>(bytes(self.window.output_cells())),
+            Need::read::<i8>(&self.window.input_shape(self.channels)),
+            Need::constant::<u32>(&[quads, (CHANNELS * Planes::channel_words(self.signed)) as u32]),
+            Need::write::<u32>(&[(self.scratch_bytes() / 4) as u32]),
+            Need::write::<i8>(&self.window.output_shape(self.channels)),
         ]
     }
 
@@ -217,7 +215,7 @@ mod tests {
                 factor: FACTORS[random.below(5) as usize],
             };
             let channels = kernel.channels as usize;
-            let input = random.i8s(window.input_cells() as usize * channels);
+            let input = random.i8s(product(&window.input_shape(1)) as usize * channels);
             let weights = random.i8s(9 * channels);
             let mut numbers =
                 |least: i32, most: i32| -> Vec<i32> { (0..channels).map(|_| random.between(least, most)).collect() };
@@ -235,7 +233,7 @@ mod tests {
             }
             let rounding = Rounding { zero: kernel.zero, shift: FINE_SHIFT };
             let mut expected = Vec::new();
-            for cell in 0..window.output_cells() as u32 {
+            for cell in 0..product(&window.output_shape(1)) as u32 {
                 let (row, column) = (cell / window.output[1], cell % window.output[1]);
                 let (image, y) = (row / window.output[0], row % window.output[0]);
                 for o in 0..channels {

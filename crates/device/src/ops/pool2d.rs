@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use super::window::{count, product};
+use super::window::product;
 use super::{Effort, Kernel, Need, Window};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand, View};
@@ -144,7 +144,7 @@ macro_rules! pool_kernels {
             type Operands = [Operand; 2];
 
             fn valid(&self) -> bool {
-                self.window.valid() && self.window.output_cells() > 0 && self.channels > 0 && self.min <= self.max
+                self.window.valid() && self.channels > 0 && self.min <= self.max
             }
 
             fn rows(&self) -> u32 {
@@ -160,8 +160,8 @@ macro_rules! pool_kernels {
 
             fn needs(&self) -> [Need; 2] {
                 [
-                    Need::read::<$element>(self.window.input_cells().saturating_mul(count(&[self.channels]))),
-                    Need::write::<$element>(self.window.output_cells().saturating_mul(count(&[self.channels]))),
+                    Need::read::<$element>(&self.window.input_shape(self.channels)),
+                    Need::write::<$element>(&self.window.output_shape(self.channels)),
                 ]
             }
 
@@ -224,7 +224,7 @@ mod tests {
             let (mut window, channels) = (random.window(), random.in_range(1..11));
             window.batch = random.in_range(1..3);
             let (min, max) = (-120, 100);
-            let input = random.i8s(window.input_cells() as usize * channels as usize);
+            let input = random.i8s(product(&window.input_shape(1)) as usize * channels as usize);
             let averages = values::<i8>(&run(&AveragePool { window, channels, min, max }, &[bytes(&input)]));
             let maxima = values::<i8>(&run(&MaxPool { window, channels, min, max }, &[bytes(&input)]));
             for ((taps, average), most) in taps(&window, channels, &input).iter().zip(averages).zip(maxima) {
@@ -243,7 +243,7 @@ mod tests {
         for _ in 0..100 {
             let (window, channels) = (random.window(), random.in_range(1..11));
             let (min, max) = (-0.5, 0.5);
-            let input = random.f32s(window.input_cells() as usize * channels as usize);
+            let input = random.f32s(product(&window.input_shape(1)) as usize * channels as usize);
             let averages = values::<f32>(&run(&AveragePoolF32 { window, channels, min, max }, &[bytes(&input)]));
             let maxima = values::<f32>(&run(&MaxPoolF32 { window, channels, min, max }, &[bytes(&input)]));
             for ((taps, average), most) in taps(&window, channels, &input).iter().zip(averages).zip(maxima) {

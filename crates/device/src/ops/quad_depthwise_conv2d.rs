@@ -92,7 +92,6 @@ impl Kernel for QuadDepthwiseConv2d {
 
     fn valid(&self) -> bool {
         self.window.valid()
-            && self.window.output_cells() > 0
             && (4..=1 << 24).contains(&self.channels)
             && shift_known(self.shift)
             && self.scratch_bytes() <= 1 << 24
@@ -122,12 +121,11 @@ impl Kernel for QuadDepthwiseConv2d {
     }
 
     fn needs(&self) -> [Need; 4] {
-        let bytes = |cells: u64| cells.saturating_mul(self.channels.into());
         [
-            Need::read::<i8>(bytes(self.window.input_cells())),
-            Need::constant::<u32>(self.row().filter_words()),
-            Need::write::<i8>(self.scratch_bytes()),
-            Need::write::<i8>(bytes(self.window.output_cells())),
+            Need::read::<i8>(&self.window.input_shape(self.channels)),
+            Need::constant::<u32>(&[self.row().filter_words().min(u32::MAX.into()) as u32]),
+            Need::write::<i8>(&[self.scratch_bytes() as u32]),
+            Need::write::<i8>(&self.window.output_shape(self.channels)),
         ]
     }
 
@@ -196,7 +194,7 @@ mod tests {
                 shift: if random.below(2) == 0 { SHIFT } else { FINE_SHIFT },
             };
             let (channels, taps) = (kernel.channels as usize, (window.kernel[0] * window.kernel[1]) as usize);
-            let input = random.i8s(window.input_cells() as usize * channels);
+            let input = random.i8s(product(&window.input_shape(1)) as usize * channels);
             let weights = random.i8s(taps * channels);
             let mut numbers =
                 |least: i32, most: i32| -> Vec<i32> { (0..channels).map(|_| random.between(least, most)).collect() };
@@ -218,7 +216,7 @@ mod tests {
             }
             let rounding = Rounding { zero: kernel.zero, shift: kernel.shift };
             let mut expected = Vec::new();
-            for cell in 0..window.output_cells() as u32 {
+            for cell in 0..product(&window.output_shape(1)) as u32 {
                 let (row, column) = (cell / window.output[1], cell % window.output[1]);
                 let (image, y) = (row / window.output[0], row % window.output[0]);
                 for o in 0..channels {

@@ -3,7 +3,6 @@
 use core::ops::Range;
 
 use super::axes::span;
-use super::window::count;
 use super::{Effort, Kernel, Need, Overlap};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
@@ -43,8 +42,8 @@ impl Kernel for Quantise {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let count = count(&[self.rows, self.row]);
-        [Need::read::<f32>(count), Need::write::<u8>(count)]
+        let shape = &[self.rows, self.row];
+        [Need::read::<f32>(shape), Need::write::<u8>(shape)]
     }
 
     /// Output byte `i` lies at or before input float `i`, and rows go forward.

@@ -6,7 +6,6 @@
 
 use core::ops::Range;
 
-use super::window::count;
 use super::{Effort, Kernel, Need, Overlap};
 use crate::arithmetic::{exp_on_negative, high_mul, one_over_one_plus, rounding_shift_right};
 use crate::isa::Isa;
@@ -88,8 +87,8 @@ impl Kernel for Softmax {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let elements = count(&[self.batch, self.depth]);
-        [Need::read::<i8>(elements), Need::write::<i8>(elements)]
+        let shape = &[self.batch, self.depth];
+        [Need::read::<i8>(shape), Need::write::<i8>(shape)]
     }
 
     fn overlap(&self, _: usize) -> Overlap {
@@ -124,8 +123,8 @@ impl Kernel for SoftmaxF32 {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let elements = count(&[self.batch, self.depth]);
-        [Need::read::<f32>(elements), Need::write::<f32>(elements)]
+        let shape = &[self.batch, self.depth];
+        [Need::read::<f32>(shape), Need::write::<f32>(shape)]
     }
 
     fn overlap(&self, _: usize) -> Overlap {

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use super::{Kernel, Need, Overlap, Role, Window, check};
 use crate::arithmetic::Requantise;
 use crate::isa::Portable;
-use crate::memory::{Memory, Multiplier, Operand, Space};
+use crate::memory::{Memory, Multiplier, Operand};
 use crate::params::Field;
 
 /// Random numbers from a seed that is not zero: xorshift64*.
@@ -115,12 +115,12 @@ where
             Operand::arena(append(&mut arena, bytes), bytes.len() as u32)
         }
         Role::Write => {
-            let bytes = vec![0x55; (need.count * u64::from(need.element_bytes)) as usize];
+            let bytes = vec![0x55; need.bytes() as usize];
             Operand::arena(append(&mut arena, &bytes), bytes.len() as u32)
         }
     });
-    assert_eq!(check(kernel, &operands, 0), Ok(()), "{kernel:?}");
-    let written = operands[N - 1].offset as usize..(operands[N - 1].offset + operands[N - 1].bytes) as usize;
+    assert_eq!(check(kernel, &operands), Ok(()), "{kernel:?}");
+    let written = operands[N - 1].offset() as usize..(operands[N - 1].offset() + operands[N - 1].bytes) as usize;
     let ((constants, constants_start), (mut arena, arena_start)) = (aligned(&constants), aligned(&arena));
     let constants = &constants[constants_start..];
     let arena = &mut arena[arena_start..];
@@ -143,17 +143,16 @@ where
     let (mut constants, mut arena) = (Vec::new(), Vec::new());
     let mut reads = reads.iter();
     let operands = kernel.needs().map(|need| match need.role {
-        Role::Write => Operand::arena(0, (need.count * u64::from(need.element_bytes)) as u32),
+        Role::Write => Operand::arena(0, need.bytes()),
         Role::Read | Role::Constant => {
             let bytes = reads.next().expect("all that is read");
-            let (space, memory) = match need.role {
-                Role::Constant => (Space::Constants, &mut constants),
-                _ => (Space::Arena, &mut arena),
-            };
-            Operand { space, offset: append(memory, bytes), bytes: bytes.len() as u32 }
+            match need.role {
+                Role::Constant => Operand::constant(append(&mut constants, bytes), bytes.len() as u32),
+                _ => Operand::arena(append(&mut arena, bytes), bytes.len() as u32),
+            }
         }
     });
-    assert_eq!(check(kernel, &operands, 0), Ok(()), "{kernel:?}");
+    assert_eq!(check(kernel, &operands), Ok(()), "{kernel:?}");
     let ((constants, constants_start), (mut arena, arena_start)) = (aligned(&constants), aligned(&arena));
     let middle = kernel.rows() / 2;
     for rows in [0..middle, middle..kernel.rows()] {

@@ -3,7 +3,6 @@
 use core::ops::Range;
 
 use super::axes::span;
-use super::window::count;
 use super::{Effort, Kernel, Need, Overlap};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
@@ -59,8 +58,8 @@ impl Kernel for Table {
     }
 
     fn needs(&self) -> [Need; 3] {
-        let count = count(&[self.rows, self.row]);
-        [Need::read::<u8>(count), Need::constant::<u8>(256), Need::write::<u8>(count)]
+        let shape = &[self.rows, self.row];
+        [Need::read::<u8>(shape), Need::constant::<u8>(&[256]), Need::write::<u8>(shape)]
     }
 
     fn overlap(&self, _read: usize) -> Overlap {
@@ -106,8 +105,8 @@ impl Kernel for UnaryF32 {
     }
 
     fn needs(&self) -> [Need; 2] {
-        let count = count(&[self.rows, self.row]);
-        [Need::read::<f32>(count), Need::write::<f32>(count)]
+        let shape = &[self.rows, self.row];
+        [Need::read::<f32>(shape), Need::write::<f32>(shape)]
     }
 
     fn overlap(&self, _read: usize) -> Overlap {

@@ -8,10 +8,10 @@ pub(crate) fn product(factors: &[u32]) -> u64 {
     factors.iter().fold(1, |product: u64, &factor| product.saturating_mul(u64::from(factor)))
 }
 
-/// As [`product`], in one copy for all checks, which are worth little flash.
+/// Product of sizes, `u32::MAX` where it is larger. In one copy for all checks, which are worth little flash.
 #[inline(never)]
-pub(crate) fn count(factors: &[u32]) -> u64 {
-    product(factors)
+pub(crate) fn count(factors: &[u32]) -> u32 {
+    factors.iter().fold(1, |product: u32, &factor| product.saturating_mul(factor))
 }
 
 crate::params! {
@@ -35,19 +35,24 @@ crate::params! {
 }
 
 impl Window {
-    /// Largest size of anything along one axis: sums and products of two stay inside 32 and 64 bits.
+    /// What sizes along one axis are below, a power of two: sums and products of two stay inside 32 and 64 bits.
     const LIMIT: u32 = 1 << 24;
 
-    /// Whether the sizes are in range. Any such window is harmless: taps outside the image are padding.
+    /// Whether the sizes are in range, and the output is not empty. Any such window is harmless: taps outside the image are
+    /// padding.
     #[inline(never)]
     pub fn valid(&self) -> bool {
         let Self { batch, input, output, kernel, stride, dilation, padding } = *self;
-        let [any, positive] = [[[batch, 0], input, output, padding], [kernel, stride, dilation, [1, 1]]];
-        let ([oh, ow], [sh, sw], [kh, kw], [dh, dw]) = (output, stride, kernel, dilation);
-        let reach = [[oh, sh], [ow, sw], [kh, dh], [kw, dw]];
-        any.as_flattened().iter().all(|&size| size <= Self::LIMIT)
-            && positive.as_flattened().iter().all(|&size| size > 0 && size <= Self::LIMIT)
-            && reach.iter().all(|pair| count(pair) <= u64::from(Self::LIMIT))
+        let mut bits = batch.wrapping_sub(1);
+        for axis in 0..2 {
+            bits |= input[axis] | padding[axis];
+            // What must be positive is 2^32 − 1 or so where it is zero.
+            for size in [output[axis], kernel[axis], stride[axis], dilation[axis]] {
+                bits |= size.wrapping_sub(1);
+            }
+            bits |= output[axis].saturating_mul(stride[axis]) | kernel[axis].saturating_mul(dilation[axis]);
+        }
+        bits < Self::LIMIT
     }
 
     /// Rows of output, over all images: row `r` is row `r % output h` of image `r / output h`.
@@ -55,16 +60,16 @@ impl Window {
         self.batch.saturating_mul(self.output[0])
     }
 
-    /// Cells of the input.
-    #[inline(never)]
-    pub fn input_cells(&self) -> u64 {
-        count(&[self.batch, self.input[0], self.input[1]])
+    /// Shape of the input, of so many channels.
+    #[inline(always)]
+    pub fn input_shape(&self, channels: u32) -> [u32; 4] {
+        [self.batch, self.input[0], self.input[1], channels]
     }
 
-    /// Cells of the output.
-    #[inline(never)]
-    pub fn output_cells(&self) -> u64 {
-        count(&[self.batch, self.output[0], self.output[1]])
+    /// Shape of the output, of so many channels.
+    #[inline(always)]
+    pub fn output_shape(&self, channels: u32) -> [u32; 4] {
+        [self.batch, self.output[0], self.output[1], channels]
     }
 
     /// Image and row in it of output row `row`.
