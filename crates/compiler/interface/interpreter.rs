@@ -191,14 +191,3 @@ unsafe extern "C" fn rasbora_reset(state: *mut State) -> c_int {
     interpreter.reset();
     DONE
 }
-
-unsafe extern "C" {
-    /// Nowhere defined: where code that panics is left, the library is refused for this symbol.
-    fn rasbora_code_that_panics() -> !;
-}
-
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo) -> ! {
-    // SAFETY: a library that holds this call is never written.
-    unsafe { rasbora_code_that_panics() }
-}

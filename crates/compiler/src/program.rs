@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rasbora_device::memory::{Operand, Space};
+use rasbora_device::memory::Operand;
 use rasbora_device::ops::{Overlap as KernelOverlap, Role};
 use rasbora_device::params::Field;
 use rasbora_device::program::{HASHED_FROM, Header, Io, MAGIC, StepHeader, VERSION, Work, hash};

@@ -40,6 +40,7 @@ macro_rules! kernel_set {
                     _ => Err($crate::ops::Misfit::Kernel),
                 }
             }
+            #[inline(never)]
             fn run<I: $crate::isa::Isa>(
                 step: &$crate::program::Step<'_>,
                 rows: ::core::ops::Range<u32>,

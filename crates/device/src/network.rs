@@ -71,7 +71,8 @@ impl Allowance {
     }
 
     /// The rows of `work` from `row` on that are to run now; none where the budget is used up.
-    #[inline]
+    // Never inlined: callers would hold it twice, as a step's first kernel is not like the others.
+    #[inline(never)]
     pub fn take(&mut self, work: &Work, row: u32) -> Option<Range<u32>> {
         let left = work.rows.saturating_sub(row);
         let affordable = self.instructions.saturating_sub(work.call).checked_div(work.row).unwrap_or(left);

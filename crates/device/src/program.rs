@@ -177,8 +177,7 @@ impl<'a> Program<'a> {
         let (state, steps) = split(front, header.state_bytes as usize)?;
         let (_, steps) = split(steps, state.len().wrapping_neg() & 3)?;
         let program = Self { header, io, state, steps, constants };
-        program.check_io()?;
-        Ok(program)
+        if program.ports_fit() { Ok(program) } else { Err(Fault::Truncated) }
     }
 
     /// Bytes of arena that a program asks for, before anything else of it is checked; none where these bytes are no
@@ -187,19 +186,14 @@ impl<'a> Program<'a> {
         Header::of(bytes).ok().map(|header| header.arena_bytes as usize)
     }
 
-    fn check_io(&self) -> Result<(), Fault> {
-        if self.header.state_bytes > self.header.arena_bytes {
-            return Err(Fault::Truncated);
-        }
-        for io in self.io.chunks_exact(Io::BYTES) {
-            let io: &Io = params::view(io).ok_or(Fault::Truncated)?;
-            let bytes = io.shape.iter().fold(io.dtype.bytes(), |bytes, &size| bytes.saturating_mul(size));
-            let inside = inside(io.offset, io.bytes, self.header.arena_bytes);
-            if !inside || io.rank > 6 || bytes != io.bytes {
-                return Err(Fault::Truncated);
-            }
-        }
-        Ok(())
+    /// Whether state, inputs and outputs lie in the arena, and have the lengths of their shapes.
+    fn ports_fit(&self) -> bool {
+        let arena = self.header.arena_bytes;
+        self.header.state_bytes <= arena
+            && self.io.chunks_exact(Io::BYTES).filter_map(params::view::<Io>).all(|io| {
+                let bytes = io.shape.iter().fold(io.dtype.bytes(), |bytes, &size| bytes.saturating_mul(size));
+                inside(io.offset, io.bytes, arena) && io.rank <= 6 && bytes == io.bytes
+            })
     }
 
     /// Whether `operand` lies inside its memory.

@@ -15,6 +15,8 @@ use super::Files;
 use crate::program::{Port, Program};
 
 const INTERFACE: &str = include_str!("../../interface/lib.rs");
+/// What every library for C has beside its functions.
+pub(super) const RUNTIME: &str = include_str!("../../interface/runtime.rs");
 
 /// Bytes that the arena's address is a multiple of, and its size too.
 const ARENA_ALIGN: usize = 16;
@@ -55,7 +57,7 @@ impl Network<'_> {
 
 /// The Rust source of the C functions, for a crate that depends on the emitted one by the name `model`.
 pub fn interface(networks: &[Network<'_>]) -> String {
-    let mut text = String::from(INTERFACE);
+    let mut text = format!("{INTERFACE}\n{RUNTIME}");
     for network in networks {
         let functions = network.functions().join(", ");
         text += &format!("\nnetwork!({}, {functions}, c\"{}\");\n", network.name, network.sha256);

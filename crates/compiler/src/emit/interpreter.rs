@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Files;
+use super::c::RUNTIME;
 use super::rust::device;
 use crate::program::Program;
 use crate::target::InstructionSet;
@@ -57,7 +58,7 @@ pub fn sources() -> Files {
 
 /// The Rust source of the C functions, for a crate that depends on [`sources`] by the name `model`.
 pub fn interface(kernels: &BTreeSet<&str>, isa: InstructionSet) -> String {
-    format!("{INTERFACE}\nuse {DEVICE}::isa::{} as Isa;\n{}", isa.type_name(), kernel_set(kernels))
+    format!("{INTERFACE}\n{RUNTIME}\nuse {DEVICE}::isa::{} as Isa;\n{}", isa.type_name(), kernel_set(kernels))
 }
 
 /// As [`interface`], of the functions of a WebAssembly module, which runs portable programs.

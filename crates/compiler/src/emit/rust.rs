@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use include_dir::{Dir, include_dir};
-use rasbora_device::memory::{Operand, Space};
+use rasbora_device::memory::Space;
 use thiserror::Error;
 
 use super::Files;

@@ -75,7 +75,7 @@ pub fn check_weighted(
 }
 
 /// Scratch memory that a strip of input may take: the rows that two strips share are copied twice.
-const STRIP_BYTES: u64 = 3328;
+const STRIP_BYTES: u32 = 3328;
 
 /// A convolution of one group, for the kernel with paired weights.
 pub struct Paired<'a> {

@@ -31,7 +31,7 @@ pub struct DepthwiseConv2d {
 
 /// Scratch memory that a strip of planes may take: the rows that two strips share are spread twice, and an arena has
 /// little to spare.
-const STRIP_BYTES: u64 = 8192;
+const STRIP_BYTES: u32 = 8192;
 
 impl Operation for DepthwiseConv2d {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {

@@ -105,14 +105,11 @@ impl Planes {
 
     /// Words of planes that are read. Outputs are computed by two on both axes, so there is a row, or two, too much below an
     /// odd number of them.
-    pub const fn words(&self) -> u64 {
-        let rows = (self.output[0] as u64).next_multiple_of(2);
-        let pairs = match self.stride {
-            1 => (self.output[1] as u64).div_ceil(2) + 1,
-            _ => (self.output[1] as u64).next_multiple_of(2) + 1,
-        };
-        let rows = (rows - 1) * self.stride as u64 + 3;
-        (rows - 1) * self.plane_row as u64 + 4 * pairs
+    pub const fn words(&self) -> u32 {
+        let [rows, columns] = [self.output[0].div_ceil(2), self.output[1].div_ceil(2)];
+        let pairs = if self.stride == 1 { columns } else { 2 * columns } + 1;
+        let rows = (2 * rows).saturating_sub(1) * self.stride + 2;
+        rows.saturating_mul(self.plane_row).saturating_add(4 * pairs)
     }
 
     /// Bytes of output from the first that is written to the last.
@@ -124,7 +121,7 @@ impl Planes {
     pub fn fits(&self, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) -> bool {
         self.output.iter().all(|&count| count > 0)
             && matches!(self.stride, 1 | 2)
-            && self.words() <= x.len() as u64
+            && self.words() as usize <= x.len()
             && self.factor <= 16
             && filters.len() == CHANNELS * Self::channel_words(self.signed)
             && self.reach() <= out.len() as u64

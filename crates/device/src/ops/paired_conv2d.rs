@@ -37,39 +37,37 @@ crate::params! {
 
 impl PairedConv2d {
     /// Bytes of a run: the taps of a row, which are neighbours. In the weights it is filled with zeros to whole words.
-    pub fn run_bytes(&self) -> u64 {
-        product(&[self.window.kernel[1], self.inputs])
+    pub fn run_bytes(&self) -> u32 {
+        self.window.kernel[1].saturating_mul(self.inputs)
     }
 
     /// Input columns that a row of output reads, padding included.
-    fn span(&self) -> u64 {
+    fn span(&self) -> u32 {
         let w = &self.window;
-        u64::from(w.output[1]).saturating_sub(1) * u64::from(w.stride[1]) + u64::from(w.kernel[1])
+        w.output[1].saturating_sub(1) * w.stride[1] + w.kernel[1]
     }
 
     /// What is read beyond the last run.
-    fn spare(&self) -> u64 {
+    fn spare(&self) -> u32 {
         self.run_bytes().wrapping_neg() & 3
     }
 
     /// Whether every row is computed from a strip: windows leave the image, or the last of several runs its end.
     fn padded(&self) -> bool {
         let w = &self.window;
-        let taps = u64::from(w.kernel[0]).saturating_sub(1) * u64::from(w.dilation[0]) + 1;
-        let height = u64::from(w.output[0]).saturating_sub(1) * u64::from(w.stride[0]) + taps;
-        let outside = w.padding != [0; 2] || height > w.input[0].into() || self.span() > w.input[1].into();
+        let outside = w.padding != [0; 2] || self.strip_rows(w.output[0]) > w.input[0] || self.span() > w.input[1];
         outside || (self.spare() != 0 && w.kernel[0] > 1)
     }
 
     /// Input rows under `outputs` rows of output.
-    fn strip_rows(&self, outputs: u32) -> u64 {
+    fn strip_rows(&self, outputs: u32) -> u32 {
         let w = &self.window;
-        let taps = u64::from(w.kernel[0]).saturating_sub(1) * u64::from(w.dilation[0]);
-        u64::from(outputs).saturating_sub(1) * u64::from(w.stride[0]) + taps + 1
+        let taps = w.kernel[0].saturating_sub(1) * w.dilation[0] + 1;
+        outputs.saturating_sub(1).saturating_mul(w.stride[0]).saturating_add(taps)
     }
 
     /// The kernel with the longest strips that take no more than `bytes` of scratch memory, and one row at least.
-    pub fn in_strips(self, bytes: u64) -> Self {
+    pub fn in_strips(self, bytes: u32) -> Self {
         let of = |strip: u16| Self { strip, ..self };
         let most = (1..=self.window.output[0].min(256) as u16).take_while(|&rows| of(rows).strip_bytes() <= bytes);
         of(if self.padded() { most.last().unwrap_or(1) } else { 1 })
@@ -77,22 +75,26 @@ impl PairedConv2d {
 
     /// Bytes of a strip, the rows under some rows of output, and what is read beyond them; 0 where none is needed. There are
     /// two of them, where a pair of cells may lie in two rows.
-    fn strip_bytes(&self) -> u64 {
-        let rows =
-            self.strip_rows(self.strip.into()).saturating_mul(product(&[self.inputs])).saturating_mul(self.span());
+    #[inline(never)]
+    fn strip_bytes(&self) -> u32 {
+        let rows = self.strip_rows(self.strip.into()).saturating_mul(self.inputs).saturating_mul(self.span());
         let bytes = rows.saturating_add(self.spare()).min(1 << 30).next_multiple_of(4);
         if self.padded() || self.spare() != 0 { bytes } else { 0 }
     }
 
+    /// See [`Paired::steps`].
+    fn steps(&self) -> u32 {
+        self.window.kernel[0].saturating_mul(self.run_bytes().div_ceil(4))
+    }
+
     fn paired(&self) -> Paired {
         let w = &self.window;
-        let line = if self.padded() { self.span() } else { w.input[1].into() };
-        let row = line.saturating_mul(w.dilation[0].into());
+        let line = if self.padded() { self.span() } else { w.input[1] };
         Paired {
             runs: w.kernel[0],
-            words: self.run_bytes().div_ceil(4).min(1 << 24) as u32,
-            stride: row.saturating_mul(self.inputs.into()).min(1 << 31) as u32,
-            input_step: product(&[2, w.stride[1], self.inputs]).min(1 << 31) as u32,
+            words: self.run_bytes().div_ceil(4).min(1 << 24),
+            stride: line.saturating_mul(w.dilation[0]).saturating_mul(self.inputs).min(1 << 31),
+            input_step: (2 * w.stride[1]).saturating_mul(self.inputs).min(1 << 31),
             outputs: self.outputs,
             signed: self.signed,
             zero: self.zero,
@@ -100,15 +102,16 @@ impl PairedConv2d {
         }
     }
 
-    /// Words of two columns of expanded inputs.
-    fn x_words(&self) -> u64 {
-        self.paired().steps().saturating_mul(4)
+    /// Bytes of two columns of expanded inputs.
+    fn x_bytes(&self) -> u32 {
+        self.steps().saturating_mul(16)
     }
 
     /// Bytes of scratch memory: two columns of expanded inputs, and the strips.
-    pub fn scratch_bytes(&self) -> u64 {
-        let strips = if self.window.output[1] & 1 == 0 { 1 } else { 2 };
-        self.x_words().saturating_mul(4).saturating_add(self.strip_bytes().saturating_mul(strips))
+    #[inline(never)]
+    pub fn scratch_bytes(&self) -> u32 {
+        let strips = 1 + (self.window.output[1] & 1);
+        self.x_bytes().saturating_add(self.strip_bytes().saturating_mul(strips))
     }
 
     /// Copies `rows` rows of an image from row `y` on to `to`, where the padding beside them is already.
@@ -156,28 +159,27 @@ impl Kernel for PairedConv2d {
     }
 
     fn effort(&self) -> Effort {
-        let (paired, outputs) = (self.paired(), self.outputs);
-        let steps = paired.steps().min(1 << 24) as u32;
+        let (steps, outputs) = (self.steps(), self.outputs);
         let pairs = self.window.output[1] / 2 + 1;
-        let copied = if self.padded() { self.strip_rows(1).saturating_mul(self.span()) } else { 0 };
+        let copied = if self.padded() { product(&[self.strip_rows(1), self.span(), self.inputs]) } else { 0 };
         let row = [
             pairs.into(),
-            product(&[pairs, paired.runs]),
+            product(&[pairs, self.window.kernel[0]]),
             product(&[pairs, steps]),
             product(&[pairs, outputs]),
             product(&[pairs, outputs, steps]),
-            if self.padded() { self.strip_rows(1) } else { 0 },
-            copied.saturating_mul(self.inputs.into()),
+            if self.padded() { self.strip_rows(1).into() } else { 0 },
+            copied,
         ];
-        Effort { call: self.strip_bytes().saturating_mul(2), ..Effort::of_row(&row) }
+        Effort { call: u64::from(self.strip_bytes()) * 2, ..Effort::of_row(&row) }
     }
 
     fn needs(&self) -> [Need; 4] {
         let w = &self.window;
         [
             Need::read::<i8>(&w.input_shape(self.inputs)),
-            Need::constant::<u32>(&[self.paired().output_words() as u32, self.outputs]),
-            Need::write::<u32>(&[(self.scratch_bytes() / 4) as u32]),
+            Need::constant::<u32>(&[self.steps() + 2 + u32::from(self.signed), self.outputs]),
+            Need::write::<u32>(&[self.scratch_bytes() / 4]),
             Need::write::<i8>(&w.output_shape(self.outputs)),
         ]
     }
@@ -192,10 +194,10 @@ impl Kernel for PairedConv2d {
             return;
         }
         let w = &self.window;
-        let x = Operand::arena(scratch.offset(), 4 * self.x_words() as u32);
+        let x = Operand::arena(scratch.offset(), self.x_bytes());
         let Some(columns) = Columns::new(self.paired(), filters, memory.view_mut(x)) else { return };
         let strip = |number: u32| {
-            let bytes = self.strip_bytes() as u32;
+            let bytes = self.strip_bytes();
             let offset = scratch.offset().wrapping_add(x.bytes).wrapping_add(number * bytes);
             memory.view_mut::<i8>(Operand::arena(offset, bytes))
         };
@@ -227,7 +229,7 @@ impl Kernel for PairedConv2d {
                     // A column that waits lies in the other strip.
                     strips.reverse();
                     filled = row..row.saturating_add(self.strip.into()).min(row - y + w.output[0]).min(end);
-                    let count = self.strip_rows(filled.end - row) as u32;
+                    let count = self.strip_rows(filled.end - row);
                     self.fill_strip((image, top, count), input, strips[0]);
                 }
                 line = strips[0].view().slice((row - filled.start) as usize * strip_step, row_reach);

@@ -40,7 +40,7 @@ impl PlaneDepthwiseConv2d {
     }
 
     /// The kernel with the longest strips that take no more than `bytes` of scratch memory, and two rows at least.
-    pub fn in_strips(self, bytes: u64) -> Self {
+    pub fn in_strips(self, bytes: u32) -> Self {
         let height = self.window.output[0];
         let of = |strip: u32| Self { strip: strip.min(height), ..self };
         let most = (2..=height.next_multiple_of(2)).step_by(2).take_while(|&rows| of(rows).scratch_bytes() <= bytes);
@@ -48,16 +48,16 @@ impl PlaneDepthwiseConv2d {
     }
 
     /// Input rows, or columns, under `outputs` of the output.
-    fn span(&self, outputs: u32) -> u64 {
-        u64::from(outputs).saturating_sub(1) * u64::from(self.window.stride[0]) + 3
+    fn span(&self, outputs: u32) -> u32 {
+        outputs.saturating_sub(1) * self.window.stride[0] + 3
     }
 
     /// Words of a row of planes: a window may go on in the padding at the next row's start.
-    fn plane_row(&self) -> u64 {
+    fn plane_row(&self) -> u32 {
         let w = &self.window;
-        let left = u64::from(w.padding[1]);
-        let cells = (left + u64::from(w.input[1])).max(self.span(w.output[1]).saturating_sub(left));
-        cells.div_ceil(2) * CHANNELS as u64
+        let left = w.padding[1];
+        let cells = (left + w.input[1]).max(self.span(w.output[1]).saturating_sub(left));
+        cells.div_ceil(2) * CHANNELS as u32
     }
 
     fn planes(&self, rows: u32) -> Planes {
@@ -65,7 +65,7 @@ impl PlaneDepthwiseConv2d {
             output: [rows, self.window.output[1]],
             stride: self.window.stride[0],
             cell_step: self.channels,
-            plane_row: self.plane_row() as u32,
+            plane_row: self.plane_row(),
             signed: self.signed,
             zero: self.zero,
             factor: self.factor,
@@ -73,8 +73,13 @@ impl PlaneDepthwiseConv2d {
     }
 
     /// Bytes of scratch memory: the planes of a strip.
-    pub fn scratch_bytes(&self) -> u64 {
-        self.planes(self.strip).words().saturating_mul(4)
+    pub fn scratch_bytes(&self) -> u32 {
+        self.scratch_words().saturating_mul(4)
+    }
+
+    #[inline(never)]
+    fn scratch_words(&self) -> u32 {
+        self.planes(self.strip).words()
     }
 
     /// Computes `rows` of `image`'s output from row `y` on.
@@ -129,8 +134,7 @@ impl Kernel for PlaneDepthwiseConv2d {
             && (4..=1 << 24).contains(&self.channels)
             && (1..=1 << 24).contains(&self.strip)
             && self.factor <= 16
-            && self.plane_row() <= 1 << 24
-            && self.scratch_bytes() <= 1 << 26
+            && self.scratch_words() <= 1 << 24
     }
 
     fn rows(&self) -> u32 {
@@ -143,9 +147,9 @@ impl Kernel for PlaneDepthwiseConv2d {
             quads.into(),
             product(&[quads, w.output[1].next_multiple_of(2)]),
             product(&[quads, w.input[1]]),
-            self.plane_row(),
+            self.plane_row().into(),
         ];
-        Effort { call: self.scratch_bytes(), ..Effort::of_row(&row) }
+        Effort { call: self.scratch_bytes().into(), ..Effort::of_row(&row) }
     }
 
     fn needs(&self) -> [Need; 4] {
@@ -153,7 +157,7 @@ impl Kernel for PlaneDepthwiseConv2d {
         [
             Need::read::<i8>(&self.window.input_shape(self.channels)),
             Need::constant::<u32>(&[quads, (CHANNELS * Planes::channel_words(self.signed)) as u32]),
-            Need::write::<u32>(&[(self.scratch_bytes() / 4) as u32]),
+            Need::write::<u32>(&[self.scratch_words()]),
             Need::write::<i8>(&self.window.output_shape(self.channels)),
         ]
     }
