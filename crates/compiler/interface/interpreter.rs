@@ -51,6 +51,8 @@ const NO_TENSOR: c_int = -5;
 
 /// # Safety
 /// `state` is null or points to memory that `rasbora_init` was called with or that is zero.
+// One copy for all functions.
+#[inline(never)]
 unsafe fn ready<'a>(state: *mut State) -> Option<&'a mut Interpreter> {
     // SAFETY: as this function's; where the mark is set, `rasbora_init` has written the interpreter.
     unsafe {

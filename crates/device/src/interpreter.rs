@@ -108,10 +108,11 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
         let rest = program.steps();
         let mut steps = rest;
         for index in 0..program.step_count() as u16 {
-            let step = steps.next().ok_or(Fault::Truncated)?;
+            let next = steps.next();
+            let step = next.as_ref().ok_or(Fault::Truncated)?;
             let inside =
                 |()| if step.operands.iter().all(|it| program.holds(it)) { Ok(()) } else { Err(Misfit::Operands) };
-            S::check(&step).and_then(inside).map_err(|misfit| match misfit {
+            S::check(step).and_then(inside).map_err(|misfit| match misfit {
                 Misfit::Kernel => Fault::Kernel { opcode: step.header.opcode },
                 Misfit::Layout => Fault::Layout { step: index },
                 Misfit::Parameters => Fault::Parameters { step: index },
@@ -175,10 +176,10 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
     pub fn step(&mut self, budget: u32) -> Progress {
         let mut allowance = Allowance::new(budget);
         let mut rest = self.rest;
-        while let Some(step) = rest.next() {
+        while let Some(step) = &rest.next() {
             let Some(rows) = allowance.take(&step.header.work, self.row) else { return Progress::Pending };
             self.row = rows.end;
-            self.run_rows(&step, rows);
+            self.run_rows(step, rows);
             if self.row < step.header.work.rows {
                 return Progress::Pending;
             }

@@ -12,11 +12,12 @@ use crate::params::Field;
 
 /// Which memory an operand lies in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Space {
     /// Weights, biases, multipliers, tables: read only.
-    Constants,
+    Constants = 1,
     /// Working memory. State lies at its front.
-    Arena,
+    Arena = 2,
 }
 
 /// A run of bytes that a step reads or writes, as it lies in a packed program.

@@ -17,7 +17,7 @@
 //! | constants | weights, biases, multipliers, tables |
 
 use crate::memory::{Operand, Space, typed};
-use crate::ops::Fault;
+use crate::ops::{Fault, count};
 use crate::params::{self, Field};
 
 /// The version of the format that this build reads and writes.
@@ -126,9 +126,11 @@ pub const HASHED_FROM: usize = 16;
 
 /// FNV-1a, 64 bits, as two words (low, high).
 pub fn hash(bytes: &[u8]) -> [u32; 2] {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        // Keeps the compiler from unrolling the loop: each byte waits for the one before it.
+        core::hint::black_box(());
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
     [hash as u32, (hash >> 32) as u32]
 }
 
@@ -162,7 +164,13 @@ impl<'a> Program<'a> {
         if bytes.as_ptr().addr() & 15 != 0 {
             return Err(Fault::Misaligned);
         }
-        let header = Header::of(bytes)?;
+        let header = Header::of(bytes).ok_or(Fault::Truncated)?;
+        if header.magic != MAGIC {
+            return Err(Fault::Magic);
+        }
+        if header.version != VERSION {
+            return Err(Fault::Version);
+        }
         if header.constants_offset & 15 != 0 {
             return Err(Fault::Misaligned);
         }
@@ -183,15 +191,17 @@ impl<'a> Program<'a> {
     /// Bytes of arena that a program asks for, before anything else of it is checked; none where these bytes are no
     /// program of this version, or not aligned.
     pub fn arena_bytes_of(bytes: &[u8]) -> Option<usize> {
-        Header::of(bytes).ok().map(|header| header.arena_bytes as usize)
+        let header = Header::of(bytes)?;
+        (header.magic == MAGIC && header.version == VERSION).then_some(header.arena_bytes as usize)
     }
 
     /// Whether state, inputs and outputs lie in the arena, and have the lengths of their shapes.
     fn ports_fit(&self) -> bool {
         let arena = self.header.arena_bytes;
         self.header.state_bytes <= arena
-            && self.io.chunks_exact(Io::BYTES).filter_map(params::view::<Io>).all(|io| {
-                let bytes = io.shape.iter().fold(io.dtype.bytes(), |bytes, &size| bytes.saturating_mul(size));
+            && self.io.chunks_exact(Io::BYTES).all(|io| {
+                let Some(io) = params::view::<Io>(io) else { return false };
+                let bytes = count(&io.shape).saturating_mul(io.dtype.bytes());
                 inside(io.offset, io.bytes, arena) && io.rank <= 6 && bytes == io.bytes
             })
     }
@@ -261,15 +271,10 @@ impl<'a> Program<'a> {
 }
 
 impl Header {
-    /// The header of a program of this version.
-    #[inline(never)]
-    fn of(bytes: &[u8]) -> Result<&Self, Fault> {
-        let (header, _) = split(bytes, Self::BYTES)?;
-        let header: &Self = params::view(header).ok_or(Fault::Misaligned)?;
-        if header.magic != MAGIC {
-            return Err(Fault::Magic);
-        }
-        if header.version == VERSION { Ok(header) } else { Err(Fault::Version) }
+    /// The header at the front of `bytes`; none where they are too short, or misaligned.
+    #[inline(always)]
+    fn of(bytes: &[u8]) -> Option<&Self> {
+        params::view(bytes.get(..Self::BYTES)?)
     }
 }
 

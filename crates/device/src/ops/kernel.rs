@@ -1,8 +1,10 @@
 //! What every kernel is: parameters that know their operands, their rows, and how to run.
 
 use core::fmt;
+use core::hint::black_box;
 use core::ops::Range;
 
+use super::count;
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand, Space};
 use crate::params::Plain;
@@ -89,11 +91,11 @@ pub struct Need {
 #[repr(u8)]
 pub enum Role {
     /// Read, from either memory.
-    Read,
+    Read = Space::Constants as u8 | Space::Arena as u8,
     /// Read, among the constants.
-    Constant,
+    Constant = Space::Constants as u8,
     /// Written, in the arena.
-    Write,
+    Write = Space::Arena as u8,
 }
 
 impl Need {
@@ -129,7 +131,7 @@ impl Need {
 
     /// Bytes, `u32::MAX` where there are more.
     pub fn bytes(&self) -> u32 {
-        self.factors.iter().fold(self.element_bytes.into(), |bytes: u32, &factor| bytes.saturating_mul(factor))
+        count(&self.factors).saturating_mul(self.element_bytes.into())
     }
 }
 
@@ -273,17 +275,15 @@ pub fn check<K: Kernel>(kernel: &K, operands: &[Operand]) -> Result<(), Misfit> 
 // One copy for all kernels.
 #[inline(never)]
 fn all_fit(needs: &[Need], operands: &[Operand]) -> bool {
+    // Keeps the compiler from unrolling the loop for each number of operands.
+    let needs = black_box(needs);
     needs.len() == operands.len() && needs.iter().zip(operands).all(|(need, operand)| fits(need, operand))
 }
 
-#[inline(never)]
+#[inline(always)]
 fn fits(need: &Need, operand: &Operand) -> bool {
-    let space = match need.role {
-        Role::Read => true,
-        Role::Constant => operand.space() == Space::Constants,
-        Role::Write => operand.space() == Space::Arena,
-    };
-    let aligned = operand.offset() & (u32::from(need.element_bytes.min(4)) - 1) == 0;
+    let space = need.role as u8 & operand.space() as u8 != 0;
+    let aligned = operand.offset() & u32::from(need.element_bytes.wrapping_sub(1)) & 3 == 0;
     // As many bytes as that may be more.
     space && aligned && need.bytes() == operand.bytes && operand.bytes < u32::MAX
 }

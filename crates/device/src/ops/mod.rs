@@ -32,6 +32,7 @@ pub mod unary;
 
 pub use kernel::{Effort, Fault, Kernel, Misfit, Need, OperandList, Overlap, Role, check};
 pub use window::Window;
+pub(crate) use window::count;
 
 pub use binary::{AddI8, BinaryF32, Broadcast, FloatBinary, MulI8};
 pub use conv2d::{Conv2d, Conv2dF32};

@@ -37,7 +37,7 @@ impl PairedFullyConnected {
     }
 
     fn blocks(&self) -> u32 {
-        self.outputs.div_ceil(BLOCK)
+        self.outputs.saturating_sub(1) / BLOCK + 1
     }
 }
 
@@ -46,7 +46,7 @@ impl Kernel for PairedFullyConnected {
     type Operands = [Operand; 3];
 
     fn valid(&self) -> bool {
-        self.batch > 0 && (1..=1 << 26).contains(&self.inputs) && self.inputs.is_multiple_of(4) && self.outputs > 0
+        self.batch > 0 && self.inputs.wrapping_sub(1) < 1 << 26 && self.inputs.is_multiple_of(4) && self.outputs > 0
     }
 
     fn rows(&self) -> u32 {
