@@ -146,7 +146,6 @@ impl Kernel for PairedConv2d {
             && self.inputs.wrapping_sub(1) < 1 << 24
             && self.outputs.wrapping_sub(2) < 1 << 24
             && self.strip > 0
-            && shift_known(self.shift)
             && self.scratch_bytes() <= 1 << 26
     }
 
