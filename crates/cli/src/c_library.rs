@@ -116,9 +116,9 @@ pub fn build_interpreter(
     };
     let (built, body) = compiled(sources, order)?;
     let stack_bytes = built.stack_bytes_of(sources.public);
-    let header = interpreter::header(kernels, &platform(order.target).1, stack_bytes);
-    let library = (c::library_file(&order.package), built.archive);
-    Ok((vec![("include/rasbora.h".into(), header.into_bytes()), library], body))
+    let mut files = interpreter::files(kernels, &platform(order.target).1, stack_bytes);
+    files.push((c::library_file(&order.package), built.archive));
+    Ok((files, body))
 }
 
 /// The npm package of the interpreter with these kernels, and what its module takes.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use rasbora_compiler::emit::interpreter::{KERNELS, kernels_of};
+use rasbora_compiler::emit::interpreter::{KERNELS, PACKAGE_NAME, kernels_of};
 use rasbora_compiler::target::InstructionSet;
 use serde::Serialize;
 
@@ -79,7 +79,7 @@ impl Interpreter {
         let (files, library) = if self.target == WASM {
             c_library::build_wasm(&kernels)?
         } else {
-            let order = c_library::Order { target, package: "rasbora".into(), optimise: self.optimise };
+            let order = c_library::Order { target, package: PACKAGE_NAME.into(), optimise: self.optimise };
             c_library::build_interpreter(&kernels, isa_of(target), &order)?
         };
         let names = files.iter().map(|(name, _)| name.display().to_string()).collect();

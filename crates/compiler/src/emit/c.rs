@@ -9,7 +9,7 @@ mod packages;
 use std::path::PathBuf;
 
 pub use header::header;
-pub use packages::packages;
+pub use packages::{Package, packages};
 
 use super::Files;
 use crate::program::{Port, Program};
@@ -78,5 +78,8 @@ fn header_file(network: &Network<'_>) -> PathBuf {
 /// All files of the output folder but the library.
 pub fn files(package: &str, networks: &[Network<'_>], platform: &str) -> Files {
     let headers = networks.iter().map(|network| (header_file(network), header(network, platform).into_bytes()));
-    headers.chain(packages(package, networks, platform)).collect()
+    let names: Vec<&str> = networks.iter().map(|network| network.name).collect();
+    let contents = format!("the networks {}", names.join(", "));
+    let symbol = format!("RASBORA_{}", package.to_ascii_uppercase());
+    headers.chain(packages(Package { name: package, symbol: &symbol, contents: &contents, platform })).collect()
 }

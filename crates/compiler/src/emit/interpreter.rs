@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Files;
-use super::c::RUNTIME;
+use super::c::{Package, RUNTIME, packages};
 use super::rust::device;
 use crate::program::Program;
 use crate::target::InstructionSet;
@@ -79,6 +79,17 @@ pub fn npm_package(module: Vec<u8>) -> Files {
     let fill = |text: &str| text.replace("@version@", env!("CARGO_PKG_VERSION")).into_bytes();
     let mut files: Files = PACKAGE.iter().map(|(name, text)| ((*name).into(), fill(text))).collect();
     files.push(("rasbora.wasm".into(), module));
+    files
+}
+
+/// The library's name.
+pub const PACKAGE_NAME: &str = "rasbora";
+
+/// All files of the output folder but the library; arguments as for [`header`].
+pub fn files(kernels: &BTreeSet<&str>, platform: &str, stack_bytes: Option<u32>) -> Files {
+    let mut files = vec![("include/rasbora.h".into(), header(kernels, platform, stack_bytes).into_bytes())];
+    let contents = "the interpreter of packed programs";
+    files.extend(packages(Package { name: PACKAGE_NAME, symbol: "RASBORA", contents, platform }));
     files
 }
 

@@ -1,4 +1,4 @@
-//! The header by itself: plain C99 and C++, its constants, its codes, and the packages beside it.
+//! The header by itself: plain C99 and C++, its constants, its codes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::library::{Model, build, sources, succeed};
 
 const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion"];
 
-fn digits() -> Model {
+pub fn digits() -> Model {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/digits/digits.tflite");
     let model = std::fs::read(file).expect("the digits model");
     let program = compile(&model, InstructionSet::Portable).expect("a supported model");
@@ -25,7 +25,7 @@ fn digits() -> Model {
 }
 
 /// The library of the digits model for this machine.
-fn built(folder: &Path) -> (Model, PathBuf) {
+pub fn built(folder: &Path) -> (Model, PathBuf) {
     let model = digits();
     let place = folder.join("digits");
     build(&place, "digits", &[&model], Platform::Host, OptLevel::Size);
@@ -105,42 +105,4 @@ fn code_that_panics_is_refused() {
     let sources = LibrarySources { networks: &networks, interface: &interface, public: &public };
     let error = library(Platform::Host, sources, OptLevel::Size).expect_err("it panics").to_string();
     assert!(error.contains("code that panics"), "{error}");
-}
-
-/// What CMake builds in `folder` with `library` in its search path, configured with `more`.
-fn cmake(folder: &Path, library: &Path, lists: &str) -> PathBuf {
-    std::fs::write(folder.join("CMakeLists.txt"), lists).expect("a file");
-    let main = "#include \"digits.h\"\nint main(void) { return digits_run() != DIGITS_ERROR_NOT_READY; }\n";
-    std::fs::write(folder.join("main.c"), main).expect("a file");
-    let out = folder.join("out");
-    let prefix = format!("-DCMAKE_PREFIX_PATH={}", library.display());
-    let root = format!("-DLIBRARY={}", library.display());
-    succeed(Command::new("cmake").args([&prefix, &root]).arg("-S").arg(folder).arg("-B").arg(&out));
-    succeed(Command::new("cmake").arg("--build").arg(&out));
-    out.join("program")
-}
-
-#[test]
-fn cmake_finds_the_package() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (_, place) = built(folder.path());
-    let lists = "cmake_minimum_required(VERSION 3.16)\nproject(program C)\nfind_package(digits REQUIRED)\n\
-                 add_executable(program main.c)\ntarget_link_libraries(program digits::digits)\n";
-    succeed(&mut Command::new(cmake(folder.path(), &place, lists)));
-}
-
-/// Zephyr itself is too large to be here: its two functions that the module calls are defined as Zephyr documents them.
-#[test]
-fn the_module_calls_what_zephyr_has() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (_, place) = built(folder.path());
-    let lists = "cmake_minimum_required(VERSION 3.16)\nproject(program C)\nadd_executable(program main.c)\n\
-                 function(zephyr_library_import name path)\n  target_link_libraries(program \"${path}\")\nendfunction()\n\
-                 function(zephyr_include_directories)\n  target_include_directories(program PRIVATE ${ARGV})\nendfunction()\n\
-                 set(CONFIG_RASBORA_DIGITS y)\ninclude(${LIBRARY}/zephyr/CMakeLists.txt)\n";
-    succeed(&mut Command::new(cmake(folder.path(), &place, lists)));
-    let kconfig = std::fs::read_to_string(place.join("zephyr/Kconfig")).expect("a file");
-    assert!(kconfig.starts_with("config RASBORA_DIGITS\n\tbool "), "{kconfig}");
-    let module = std::fs::read_to_string(place.join("zephyr/module.yml")).expect("a file");
-    assert!(module.contains("name: digits\nbuild:\n  cmake: zephyr\n  kconfig: zephyr/Kconfig\n"), "{module}");
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use conformance::{FIGURES, case, compile, corpus, models};
 use rasbora_bench::{LibrarySources, OptLevel, Platform, library};
-use rasbora_compiler::emit::interpreter::{FUNCTIONS, header, interface, kernels_of, sources};
+use rasbora_compiler::emit::interpreter::{FUNCTIONS, files, interface, kernels_of, sources};
 use rasbora_compiler::target::{InstructionSet, find};
 
 use crate::library::{self, Model, Results, Turn, results, succeed, write_input};
@@ -21,7 +21,7 @@ const WRAPPER: u32 = 16;
 const PACKAGE: &str = "rasbora";
 
 /// Writes the interpreter with the kernels of `models` into `folder`, as `rasbora interpreter` does.
-fn build(folder: &Path, models: &[&Model], platform: Platform) -> Option<u32> {
+pub fn build(folder: &Path, models: &[&Model], platform: Platform) -> Option<u32> {
     let isa = match platform {
         Platform::Target(target) => target.isa,
         Platform::Host => InstructionSet::Portable,
@@ -31,8 +31,9 @@ fn build(folder: &Path, models: &[&Model], platform: Platform) -> Option<u32> {
     let order = LibrarySources { networks: &sources(), interface: &interface(&kernels, isa), public: &public };
     let built = library(platform, order, OptLevel::Speed).unwrap_or_else(|error| panic!("{error}"));
     let stack_bytes = built.stack_bytes_of(&public);
-    let header = header(&kernels, platform.name(), stack_bytes);
-    for (path, content) in [("include/rasbora.h", header.into_bytes()), ("lib/librasbora.a", built.archive)] {
+    let mut all = files(&kernels, platform.name(), stack_bytes);
+    all.push(("lib/librasbora.a".into(), built.archive));
+    for (path, content) in all {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         std::fs::write(path, content).expect("a file");

@@ -27,3 +27,4 @@ mod header;
 mod host;
 mod interpreter;
 mod library;
+mod packages;

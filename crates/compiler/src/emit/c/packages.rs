@@ -1,15 +1,28 @@
 //! What makes a library easy to take up: a package for CMake's `find_package`, and a module for Zephyr.
 
-use super::{Files, Network};
+use crate::emit::Files;
+
+/// What the files say of a library.
+#[derive(Clone, Copy, Debug)]
+pub struct Package<'a> {
+    /// Its name, and its target's: `NAME::NAME` in CMake.
+    pub name: &'a str,
+    /// The symbol that has Zephyr link it, less `CONFIG_`.
+    pub symbol: &'a str,
+    /// What it holds, in words.
+    pub contents: &'a str,
+    /// What it runs on, in words.
+    pub platform: &'a str,
+}
 
 /// The files of the CMake package and of the Zephyr module, by their paths in the output folder.
-pub fn packages(package: &str, networks: &[Network<'_>], platform: &str) -> Files {
-    let names: Vec<&str> = networks.iter().map(|network| network.name).collect();
+pub fn packages(package: Package<'_>) -> Files {
+    let Package { name: package, symbol, contents, platform } = package;
     let fill = |text: &str| {
         text.replace("@package@", package)
-            .replace("@PACKAGE@", &package.to_ascii_uppercase())
+            .replace("@symbol@", symbol)
             .replace("@version@", env!("CARGO_PKG_VERSION"))
-            .replace("@networks@", &names.join(", "))
+            .replace("@contents@", contents)
             .replace("@platform@", platform)
             .into_bytes()
     };
@@ -24,7 +37,7 @@ pub fn packages(package: &str, networks: &[Network<'_>], platform: &str) -> File
 
 const CONFIG: &str = "\
 # find_package(@package@) with this folder in CMAKE_PREFIX_PATH, then link @package@::@package@.
-# It holds the networks @networks@ for @platform@.
+# It holds @contents@ for @platform@.
 get_filename_component(_rasbora_root \"${CMAKE_CURRENT_LIST_DIR}/../../..\" ABSOLUTE)
 if(NOT TARGET @package@::@package@)
   add_library(@package@::@package@ STATIC IMPORTED)
@@ -36,7 +49,7 @@ unset(_rasbora_root)
 ";
 
 const VERSION: &str = "\
-# The version is that of the Rasbora which compiled the networks.
+# The version is that of the Rasbora which made the library.
 set(PACKAGE_VERSION \"@version@\")
 set(PACKAGE_VERSION_COMPATIBLE FALSE)
 set(PACKAGE_VERSION_EXACT FALSE)
@@ -55,16 +68,16 @@ build:
 ";
 
 const ZEPHYR: &str = "\
-if(CONFIG_RASBORA_@PACKAGE@)
+if(CONFIG_@symbol@)
   zephyr_library_import(@package@ \"${CMAKE_CURRENT_LIST_DIR}/../lib/lib@package@.a\")
   zephyr_include_directories(\"${CMAKE_CURRENT_LIST_DIR}/../include\")
 endif()
 ";
 
 const KCONFIG: &str = "\
-config RASBORA_@PACKAGE@
-\tbool \"Networks compiled by Rasbora: @networks@\"
+config @symbol@
+\tbool \"Rasbora: @contents@\"
 \tdefault y
 \thelp
-\t  Links the networks @networks@, compiled for @platform@.
+\t  Links @contents@, compiled for @platform@.
 ";
