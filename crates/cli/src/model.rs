@@ -1,15 +1,18 @@
 //! A model's file: read once, named in every answer.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use rasbora_compiler::emit::interpreter::kernels_of_packed;
 use rasbora_compiler::front_end::{FrontEnd, FrontEndError};
 use rasbora_compiler::import::{ImportError, Imported, tflite};
 use rasbora_compiler::pipeline::compile;
 use rasbora_compiler::program::Program;
 use rasbora_compiler::target::{InstructionSet, Target};
+use rasbora_device::program::MAGIC;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -63,6 +66,20 @@ impl ModelFile {
     /// The name of the file without folder and ending.
     pub fn stem(&self) -> String {
         self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The kernels of a packed program; none where the file is none.
+    ///
+    /// # Errors
+    /// Where it is a packed program that cannot run.
+    pub fn packed_kernels(&self) -> Result<Option<BTreeSet<&'static str>>, Failure> {
+        if !self.bytes.starts_with(&MAGIC) {
+            return Ok(None);
+        }
+        kernels_of_packed(&self.bytes).map(Some).map_err(|error| {
+            Failure::failed("malformed", format!("'{}': {error}", self.path.display()))
+                .help("pack it anew from its model: rasbora compile MODEL --emit packed")
+        })
     }
 
     /// What the file means, or all the reasons why it is refused.

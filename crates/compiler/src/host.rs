@@ -1,5 +1,7 @@
 //! Runs a program on the host: the packed bytes, by the same interpreter and the same kernels as on the chip.
 
+use std::collections::BTreeSet;
+
 use rasbora_device::interpreter::{AllKernels, Interpreter};
 use rasbora_device::isa::Portable;
 use rasbora_device::ops::Fault;
@@ -52,12 +54,30 @@ impl Aligned {
         bytes[start..start + content.len()].copy_from_slice(content);
         Self { bytes, start, len: content.len() }
     }
+
+    fn get(&self) -> &[u8] {
+        &self.bytes[self.start..][..self.len]
+    }
 }
 
 /// A packed program with its arena on the host.
 pub struct Host {
     packed: Aligned,
     arena: Aligned,
+}
+
+/// The numbers of the kernels that a packed program runs.
+///
+/// # Errors
+/// Where the interpreter refuses it, whatever its arena.
+pub fn opcodes(packed: &[u8]) -> Result<BTreeSet<u16>, HostError> {
+    let packed = Aligned::new(packed);
+    match HostInterpreter::new(packed.get(), &mut []) {
+        Ok(_) | Err(Fault::Arena { .. }) => {}
+        Err(fault) => return Err(HostError::Refused(fault)),
+    }
+    let program = rasbora_device::program::Program::parse(packed.get()).map_err(HostError::Refused)?;
+    Ok(program.steps().map(|step| step.header.opcode).collect())
 }
 
 /// The interpreter that the host runs.
@@ -79,9 +99,8 @@ impl Host {
     /// # Errors
     /// Where the interpreter refuses it.
     pub fn start(&mut self) -> Result<HostInterpreter<'_>, HostError> {
-        let packed = &self.packed.bytes[self.packed.start..][..self.packed.len];
         let arena = &mut self.arena.bytes[self.arena.start..][..self.arena.len];
-        Interpreter::new(packed, arena).map_err(HostError::Refused)
+        Interpreter::new(self.packed.get(), arena).map_err(HostError::Refused)
     }
 }
 

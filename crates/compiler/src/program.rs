@@ -484,6 +484,15 @@ mod tests {
     }
 
     #[test]
+    fn a_packed_program_names_its_kernels() {
+        let mut packed = Program::new(&tiny(), InstructionSet::Portable).expect("a program").pack();
+        let kernels = |packed: &[u8]| crate::emit::interpreter::kernels_of_packed(packed);
+        assert_eq!(kernels(&packed).expect("a program"), ["Conv2d"].into());
+        packed.pop();
+        assert!(kernels(&packed).is_err());
+    }
+
+    #[test]
     fn a_damaged_program_is_refused() {
         let mut packed = Program::new(&tiny(), InstructionSet::Portable).expect("a program").pack();
         let last = packed.len() - 1;

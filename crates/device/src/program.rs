@@ -160,7 +160,7 @@ impl<'a> Program<'a> {
     ///
     /// # Errors
     /// [`Fault`] says what is wrong.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
         if bytes.as_ptr().addr() & 15 != 0 {
             return Err(Fault::Misaligned);
         }

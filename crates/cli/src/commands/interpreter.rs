@@ -30,7 +30,7 @@ const WASM: &str = "wasm";
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("wanted").required(true).multiple(true)))]
 pub struct Interpreter {
-    /// Link the kernels that these models need on the target
+    /// Link the kernels that these models need on the target, or these packed programs (.rasbora)
     #[arg(long, group = "wanted", num_args = 1.., value_name = "MODEL")]
     ops_of: Vec<String>,
     /// Link these kernels, named as the packed format's documentation lists them, or `all`
@@ -119,7 +119,10 @@ impl Interpreter {
         let (mut kernels, mut models) = (BTreeSet::new(), Vec::new());
         for path in &self.ops_of {
             let file = ModelFile::read(Path::new(path))?;
-            kernels.extend(kernels_of([&file.program(isa, &self.front_end)?]));
+            kernels.extend(match file.packed_kernels()? {
+                Some(kernels) => kernels,
+                None => kernels_of([&file.program(isa, &self.front_end)?]),
+            });
             models.push(file.named());
         }
         Ok((kernels, models))

@@ -22,6 +22,39 @@ fn an_interpreter_has_the_kernels_that_are_asked_for() {
 }
 
 #[test]
+fn the_kernels_of_packed_programs_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let model = digits("digits.tflite");
+    let packed =
+        rasbora(&["compile", &model, "--emit", "packed", "--target", "cortex-m4", "-o", &path("packed"), "--json"]);
+    assert_eq!(packed.code, Some(0), "{}", packed.err);
+    let program = path("packed/digits.rasbora");
+    let kernels = |of: &str, target: &str| {
+        let ran = rasbora(&["interpreter", "--ops-of", of, "--target", target, "-o", &path("out"), "--json"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran.object()["kernels"].clone()
+    };
+    assert_eq!(kernels(&program, "cortex-m4"), kernels(&model, "cortex-m4"));
+    assert!(folder.path().join("out/lib/cmake/rasbora/rasbora-config.cmake").is_file());
+
+    let bytes = fs::read(&program).unwrap();
+    fs::write(path("short.rasbora"), &bytes[..bytes.len() - 1]).unwrap();
+    let ran = rasbora(&[
+        "interpreter",
+        "--ops-of",
+        &path("short.rasbora"),
+        "--target",
+        "cortex-m4",
+        "-o",
+        &path("none"),
+        "--json",
+    ]);
+    assert_eq!(ran.failed(), (Some(3), "malformed".into()));
+    assert!(ran.err.contains("--emit packed") && !folder.path().join("none").exists(), "{}", ran.err);
+}
+
+#[test]
 fn what_makes_no_sense_is_usage_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out").to_str().unwrap().to_owned();

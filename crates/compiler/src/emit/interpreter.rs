@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::Files;
 use super::c::{Package, RUNTIME, packages};
 use super::rust::device;
+use crate::host::{HostError, opcodes};
 use crate::program::Program;
 use crate::target::InstructionSet;
 
@@ -47,6 +48,15 @@ rasbora_device::for_every_kernel!(table);
 /// The kernels that `programs` run, by their names.
 pub fn kernels_of<'a>(programs: impl IntoIterator<Item = &'a Program>) -> BTreeSet<&'static str> {
     programs.into_iter().flat_map(|program| &program.steps).map(|step| step.kernel.name()).collect()
+}
+
+/// The kernels that a packed program runs, by their names.
+///
+/// # Errors
+/// Where it is no program that this version runs.
+pub fn kernels_of_packed(packed: &[u8]) -> Result<BTreeSet<&'static str>, HostError> {
+    let numbers = opcodes(packed)?;
+    Ok(KERNELS.iter().filter(|(number, _)| numbers.contains(number)).map(|(_, name)| *name).collect())
 }
 
 /// The crate below that of the C functions: the kernels alone.
