@@ -43,8 +43,11 @@ const C: &[Package] = &[
     Package { name: "make", present: || runs("make") },
 ];
 
-/// What runs WebAssembly.
-const NODE: &[Package] = &[Package { name: "nodejs", present: || runs("node") }];
+/// What runs WebAssembly, and what checks the types of its wrapper.
+const NODE: &[Package] = &[
+    Package { name: "nodejs", present: || runs("node") },
+    Package { name: "node-typescript", present: || runs("tsc") },
+];
 
 /// Targets without which rustup's toolchain does not serve: the emulated boards'.
 const TARGETS: &[&str] = &[

@@ -1,13 +1,10 @@
-// Holds the wrapper to its types: `node check.mjs PACKAGE`, in a folder with the packed digits model, and damaged ones of
-// the same length in one file.
+// Holds the wrapper to its types: `node check.mjs`, in a folder with the package, the packed digits model, and damaged ones
+// of the same length in one file.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
+import { Network, RasboraError, dequantise, quantise } from "rasbora";
 
-const { Network, RasboraError, quantise, dequantise } = await import(
-  pathToFileURL(`${process.argv[2]}/rasbora.js`).href
-);
 const program = readFileSync("digits.rasbora");
 const damagedBy = (change) => {
   const bytes = new Uint8Array(program);

@@ -1,9 +1,8 @@
-// Runs the networks that jobs.json lists and writes what comes out: `node run.mjs PACKAGE`, in the folder of the job.
+// Runs the networks that jobs.json lists and writes what comes out: `node run.mjs`, in a folder with the package and the job.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
+import { Network } from "rasbora";
 
-const { Network } = await import(pathToFileURL(`${process.argv[2]}/rasbora.js`).href);
 const ARRAYS = { int8: Int8Array, uint8: Uint8Array, float32: Float32Array, int32: Int32Array };
 
 for (const { name, calls } of JSON.parse(readFileSync("jobs.json"))) {

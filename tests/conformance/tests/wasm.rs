@@ -1,4 +1,4 @@
-//! The interpreter in WebAssembly, run by Node through its JavaScript wrapper.
+//! The interpreter in WebAssembly, run by Node through its JavaScript wrapper, and the wrapper's types.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,27 +19,42 @@ const LARGE: u64 = 100_000_000;
 /// How many damaged programs are tried.
 const DAMAGED: u64 = 1000;
 
-/// Writes the npm package into `folder`; none where there is no Node to run it.
+/// Whether `program` is here; says in which package it is where it is not.
+fn installed(program: &str, package: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        println!("skipped: {program} is not installed (apt install {package})");
+    }
+    found
+}
+
+/// Installs the npm package with this module in `folder`, as npm does.
+fn install(module: Vec<u8>, folder: &Path) {
+    let place = folder.join("node_modules/rasbora");
+    std::fs::create_dir_all(&place).expect("a folder");
+    for (path, content) in npm_package(module) {
+        std::fs::write(place.join(path), content).expect("a file");
+    }
+}
+
+/// Installs the npm package with every kernel in `folder`; none where there is no Node to run it.
 fn package(folder: &Path) -> Option<()> {
-    if Command::new("node").arg("--version").output().is_err() {
-        println!("skipped: node is not installed (apt install nodejs)");
+    if !installed("node", "nodejs") {
         return None;
     }
     let kernels = KERNELS.iter().map(|(_, name)| *name).collect();
-    let module = wasm_module(&wasm_interface(&kernels)).unwrap_or_else(|error| panic!("{error}"));
-    for (path, content) in npm_package(module) {
-        std::fs::write(folder.join(path), content).expect("a file");
-    }
+    install(wasm_module(&wasm_interface(&kernels)).unwrap_or_else(|error| panic!("{error}")), folder);
     Some(())
 }
 
-/// Runs a script of `js/` in `folder` with the package of the same folder.
-fn node(script: &str, folder: &Path) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("js").join(script);
-    let output = Command::new("node").arg(script).arg(folder).current_dir(folder).output().expect("node starts");
+/// Runs `command` with a script of `js/`, in `folder`.
+fn run(command: &mut Command, script: &str, folder: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("js").join(script);
+    std::fs::copy(source, folder.join(script)).expect("a copy");
+    let output = command.arg(script).current_dir(folder).output().expect("it starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     print!("{text}");
-    assert!(output.status.success(), "node ended with {}:\n{text}", output.status);
+    assert!(output.status.success(), "{command:?} ended with {}:\n{text}", output.status);
 }
 
 #[test]
@@ -70,7 +85,7 @@ fn every_supported_model_gives_the_golden_bytes() {
     let list: Vec<_> =
         jobs.iter().map(|(name, case, _)| serde_json::json!({ "name": name, "calls": case.calls.len() })).collect();
     write("jobs.json".into(), serde_json::json!(list).to_string().as_bytes());
-    node("run.mjs", folder.path());
+    run(&mut Command::new("node"), "run.mjs", folder.path());
     let mut failed = Vec::new();
     for (name, case, program) in &jobs {
         for (number, call) in case.calls.iter().enumerate() {
@@ -102,5 +117,17 @@ fn the_wrapper_keeps_its_promises() {
     });
     std::fs::write(folder.path().join("damaged"), damaged.collect::<Vec<u8>>()).expect("a file");
     std::fs::write(folder.path().join("digits.rasbora"), &packed).expect("a file");
-    node("check.mjs", folder.path());
+    run(&mut Command::new("node"), "check.mjs", folder.path());
+}
+
+#[test]
+fn the_types_hold_what_the_wrapper_takes() {
+    if !installed("tsc", "node-typescript") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    install(Vec::new(), folder.path());
+    let mut tsc = Command::new("tsc");
+    tsc.args(["--strict", "--noEmit", "--target", "es2022", "--module", "node16"]);
+    run(&mut tsc, "types.mts", folder.path());
 }

@@ -40,6 +40,8 @@ export class RasboraError extends Error {
 
 /** A network, ready to run. Each has memory of its own. */
 export class Network {
+  private constructor();
+
   /**
    * Checks a packed program and takes memory for it.
    * @throws {RasboraError} where the program is refused.
