@@ -56,7 +56,11 @@ pub(crate) fn entry(
     let unfinished = folder.join(format!("{key}.unfinished"));
     remove(&unfinished)?;
     create(&unfinished)?;
-    build(&unfinished)?;
+    if let Err(error) = build(&unfinished) {
+        // It may be what filled the disk. Where it cannot go, the next build removes it.
+        let _ = remove(&unfinished);
+        return Err(error);
+    }
     fs::rename(&unfinished, &entry).map_err(file("rename", &unfinished))?;
     Ok(entry)
 }

@@ -66,6 +66,13 @@ pub fn doctor() -> Vec<Need> {
         optional: false,
         how_to_get: vec!["rustup toolchain install stable".to_owned(), "apt install lld".to_owned()],
     });
+    needs.push(Need {
+        what: toolchain::LINKER.to_owned(),
+        found: toolchain::in_path(toolchain::LINKER).and_then(|path| version(&path)),
+        needed_for: "what runs here while firmware and C libraries are built".to_owned(),
+        optional: false,
+        how_to_get: vec![toolchain::LINKER_LINE.to_owned()],
+    });
     needs.push(emulator("qemu-system-arm"));
     needs.push(emulator("qemu-system-riscv32"));
     needs.extend(C_COMPILERS.map(|(program, packages, needed_for)| Need {

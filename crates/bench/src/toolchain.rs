@@ -262,5 +262,23 @@ pub(crate) fn build(mut cargo: Command, what: &str) -> Result<(), BenchError> {
         cargo.env("CARGO_NET_OFFLINE", "false");
         output = cargo.output().map_err(|error| failed(error.to_string()))?;
     }
-    if output.status.success() { Ok(()) } else { Err(failed(String::from_utf8_lossy(&output.stderr).into_owned())) }
+    let said = String::from_utf8_lossy(&output.stderr);
+    match missing_linker(&said) {
+        _ if output.status.success() => Ok(()),
+        Some(program) => Err(BenchError::NotInstalled {
+            program: program.to_owned(),
+            help: format!("rustc links by it what runs here; install it with: {LINKER_LINE}"),
+        }),
+        None => Err(failed(said.into_owned())),
+    }
+}
+
+/// The linker of this machine's programs, and the line that installs it on Debian.
+pub(crate) const LINKER: &str = "cc";
+pub(crate) const LINKER_LINE: &str = "apt install gcc";
+
+/// The linker that rustc says it lacks.
+fn missing_linker(said: &str) -> Option<&str> {
+    let (_, name) = said.split_once("error: linker `")?;
+    name.split_once("` not found").map(|(name, _)| name)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::ValueEnum;
-use rasbora_bench::{BenchError, Library, LibrarySources, OptLevel, Platform, library, wasm_module};
+use rasbora_bench::{Library, LibrarySources, OptLevel, Platform, library, wasm_module};
 use rasbora_compiler::emit::{Files, c, interpreter, rust};
 use rasbora_compiler::target::{InstructionSet, Target};
 use serde::Serialize;
@@ -90,7 +90,7 @@ fn compiled(sources: LibrarySources<'_>, order: &Order) -> Result<(Library, Libr
         Optimise::Size | Optimise::Smallest => OptLevel::Size,
     };
     let progress = Progress::start(format!("compiling the library for {}", platform.name()));
-    let built = emulating(|| library(platform, sources, opt_level)).map_err(not_built)?;
+    let built = emulating(|| library(platform, sources, opt_level))?;
     drop(progress);
     let body = LibraryBody {
         file: c::library_file(&order.package).display().to_string(),
@@ -127,16 +127,8 @@ pub fn build_interpreter(
 /// Where a tool is missing or the module cannot be built.
 pub fn build_wasm(kernels: &BTreeSet<&'static str>) -> Result<(Files, LibraryBody), Failure> {
     let progress = Progress::start("compiling the WebAssembly module".to_owned());
-    let module = emulating(|| wasm_module(&interpreter::wasm_interface(kernels))).map_err(not_built)?;
+    let module = emulating(|| wasm_module(&interpreter::wasm_interface(kernels)))?;
     drop(progress);
     let body = LibraryBody { file: "rasbora.wasm".to_owned(), code_bytes: module.len() as u64, constants_bytes: 0 };
     Ok((interpreter::npm_package(module), body))
-}
-
-fn not_built(error: BenchError) -> Failure {
-    match error {
-        BenchError::NoCache | BenchError::File { .. } => Failure::failed("not_built", error.to_string())
-            .help("libraries are compiled in a cache: set RASBORA_CACHE to a folder with room that can be written"),
-        error => error.into(),
-    }
 }

@@ -75,6 +75,8 @@ impl From<BenchError> for Failure {
                     .help("rasbora doctor tells all that is missing and how to get it")
             }
             BenchError::Build { .. } | BenchError::Library { .. } => Self::failed("not_built", message),
+            BenchError::NoCache | BenchError::File { .. } => Self::failed("not_built", message)
+                .help("what is compiled lies in a cache: set RASBORA_CACHE to a folder with room that can be written"),
             BenchError::Timeout { .. } => Self::failed("timeout", message),
             _ => Self::failed("emulation_failed", message),
         }

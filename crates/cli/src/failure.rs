@@ -79,7 +79,13 @@ impl Failure {
 
     /// A file or folder that cannot be written.
     pub fn unwritable(path: &Path, error: &std::io::Error) -> Self {
-        Self::failed("unwritable", format!("'{}' cannot be written: {}", path.display(), plain(error)))
+        let failure = Self::failed("unwritable", format!("'{}' cannot be written: {}", path.display(), plain(error)));
+        failure.help(match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
+                "make room, or name a place that has some"
+            }
+            _ => "name a place that can be written",
+        })
     }
 }
 

@@ -36,7 +36,8 @@ pub fn check(output: &Path, force: bool) -> Result<(), Failure> {
     let shown = output.display();
     let Ok(metadata) = fs::metadata(output) else { return Ok(()) };
     if !metadata.is_dir() {
-        return Err(Failure::failed("unwritable", format!("'{shown}' is a file, but a folder is to be written")));
+        return Err(Failure::failed("unwritable", format!("'{shown}' is a file, but a folder is to be written"))
+            .help("name a folder, which need not be there yet"));
     }
     let place = fs::canonicalize(output).map_err(|error| Failure::unwritable(output, &error))?;
     if std::env::current_dir().is_ok_and(|current| current.starts_with(&place)) {

@@ -247,3 +247,71 @@ fn a_c_library_that_cannot_be_made_leaves_nothing() {
     let arguments = ["compile", &model, "--emit", "c", "--target", "host", "-o", below.to_str().unwrap(), "--json"];
     assert_eq!(rasbora(&arguments).failed(), (Some(3), "unwritable".into()));
 }
+
+/// Runs the binary with no file allowed to grow beyond 4 KB, as on a disk that is nearly full.
+#[cfg(unix)]
+fn with_little_room(arguments: &[&str]) -> crate::ran::Ran {
+    let limited = "trap '' XFSZ && ulimit -f 8 && exec \"$0\" \"$@\"";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", limited, env!("CARGO_BIN_EXE_rasbora")]).args(arguments).env("NO_COLOR", "1");
+    finished(shell)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_fills_the_disk_is_not_left_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (digits("digits.tflite"), folder.path().join("out"));
+    let out = out.to_str().unwrap();
+    for what in [
+        &["compile", &model, "--emit", "rust"][..],
+        &["compile", &model, "--emit", "packed"],
+        &["compile", &model, "--emit", "c", "--target", "host"],
+        &["interpreter", "--ops-of", &model, "--target", "host"],
+    ] {
+        let arguments = [what, &["-o", out, "--json"]].concat();
+        // The first run leaves the library in the cache, and a folder that the second one must not touch.
+        assert_eq!(rasbora(&arguments).code, Some(0), "{what:?}");
+        let before = listing(folder.path());
+        let ran = with_little_room(&arguments);
+        assert_eq!(ran.failed(), (Some(3), "unwritable".into()), "{what:?}");
+        assert!(ran.err.contains("make room"), "{}", ran.err);
+        assert_eq!(listing(folder.path()), before, "{what:?}");
+    }
+}
+
+/// Every file below a folder with its content.
+#[cfg(unix)]
+fn listing(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(listing(&path));
+        } else {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interruption_leaves_nothing() {
+    use std::os::unix::process::CommandExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (digits("digits.tflite"), folder.path().join("out"));
+    // With an empty cache the compiler runs for longer than this test.
+    let cache = tempfile::tempdir().unwrap();
+    let mut compile = command(&["compile", &model, "--emit", "c", "--target", "host", "-o", out.to_str().unwrap()]);
+    let mut running = compile.env("RASBORA_CACHE", cache.path()).process_group(0).spawn().unwrap();
+    while !cache.path().join("build").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let group = format!("-{}", running.id());
+    let killed = std::process::Command::new("kill").args(["-INT", "--", &group]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
