@@ -1,5 +1,6 @@
 //! Code bytes of C libraries beside those of TFLM with CMSIS-NN.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,13 +43,22 @@ fn code_bytes(name: &str, library: &Path, target: &Target) -> u64 {
     stored - names.lines().filter_map(constant).sum::<u64>()
 }
 
+/// The document that shows them.
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/footprint.md");
+
+/// By how much a figure may differ from the document's.
+const TOLERANCE: f64 = 0.01;
+
+/// A row of the table: for speed, for size, smallest, TFLM's smallest.
+type Row = (&'static str, [u64; 4]);
+
 #[test]
 fn code_is_a_quarter_of_tflms() {
     let Some(corpus) = corpus() else { return };
     let target = find("cortex-m4").expect("a target of the table");
     let platform = Platform::Target(target);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut over = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for (name, tflm) in TFLM {
         let model = std::fs::read(file(&corpus, name)).expect("a readable model");
         let code = |isa, opt_level| {
@@ -61,12 +71,46 @@ fn code_is_a_quarter_of_tflms() {
         let speed = code(target.isa, OptLevel::Speed);
         let size = code(target.isa, OptLevel::Size);
         let smallest = code(InstructionSet::Portable, OptLevel::Size);
-        println!(
-            "{name}: bytes of code for speed {speed}, for size {size}, smallest {smallest}, TFLM's smallest {tflm}"
-        );
-        if smallest * PART > tflm {
-            over.push(format!("{name}: {smallest} bytes of code, more than {}", tflm / PART));
-        }
+        rows.push((name, [speed, size, smallest, tflm]));
     }
-    assert!(over.is_empty(), "{}", over.join("\n"));
+    print!("{}", table(&rows));
+    let over: Vec<&Row> = rows.iter().filter(|(_, [.., smallest, tflm])| smallest * PART > *tflm).collect();
+    assert!(over.is_empty(), "more than a quarter of TFLM's code: {over:?}");
+    document_holds(&rows);
+}
+
+/// The table of the document.
+fn table(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "| network | `--optimise speed` | `size` | `smallest` | TFLM + CMSIS-NN, smallest | part |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+    );
+    for (name, bytes @ [.., smallest, tflm]) in rows {
+        let bytes: Vec<String> = bytes.iter().map(u64::to_string).collect();
+        let part = 100.0 * *smallest as f64 / *tflm as f64;
+        writeln!(text, "| {name} | {} | {part:.0} % |", bytes.join(" | ")).expect("a string");
+    }
+    text
+}
+
+/// Holds the document to what was measured, or writes it anew.
+fn document_holds(rows: &[Row]) {
+    let document = std::fs::read_to_string(DOCUMENT).expect("the document");
+    let (before, rest) = document.split_once("<!-- table: begin -->\n").expect("where the table begins");
+    let (shown, after) = rest.split_once("<!-- table: end -->").expect("where the table ends");
+    if std::env::var_os("BLESS").is_some() {
+        let table = table(rows);
+        let document = format!("{before}<!-- table: begin -->\n{table}<!-- table: end -->{after}");
+        return std::fs::write(DOCUMENT, document).expect("a file");
+    }
+    for (name, bytes) in rows {
+        let row = shown.lines().find_map(|line| line.strip_prefix(&format!("| {name} | "))).unwrap_or_default();
+        let shown: Vec<f64> = row.split(" | ").filter_map(|bytes| bytes.parse().ok()).collect();
+        let near = |(&found, shown): (&u64, &f64)| (found as f64 - shown).abs() <= TOLERANCE * shown;
+        assert!(
+            shown.len() == bytes.len() && bytes.iter().zip(&shown).all(near),
+            "{name} has {bytes:?} bytes of code, but docs/footprint.md says {row}; if this is meant: \
+             BLESS=1 cargo test -p conformance --test c footprint"
+        );
+    }
 }
