@@ -76,7 +76,7 @@ def main():
         for isa in ("portable", "armv7em"):
             own = counts[kernel, isa]
             other = counts[kernel, "armv7em" if isa == "portable" else "portable"]
-            columns.append(literal(fit(kernel, own if len(own) >= FEW or not other else other)))
+            columns.append(literal(fit(kernel, own if len(own) >= FEW or len(other) < FEW else other)))
         print(f"    ({kernel}::OPCODE, [{', '.join(columns)}]),")
 
 
