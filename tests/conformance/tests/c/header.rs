@@ -92,6 +92,8 @@ fn only_the_public_functions_are_visible() {
     assert_eq!(names("--defined-only"), public);
     let needed = names("--undefined-only");
     assert!(needed.iter().all(|name| ["memcpy", "memmove", "memset"].contains(&name.as_str())), "{needed:?}");
+    let sections = succeed(Command::new("objdump").arg("-h").arg(&library));
+    assert!(![".init", ".ctors"].iter().any(|constructors| sections.contains(constructors)), "{sections}");
 }
 
 #[test]
