@@ -15,7 +15,7 @@ on_every_board!(board);
 const SMALL: [&str; 4] = ["kws", "ad", "sww", "micro_speech"];
 
 /// By what factor the bound of the stack may be above what an inference took.
-const LOOSENESS: f64 = 1.25;
+pub const LOOSENESS: f64 = 1.25;
 
 /// At most so many calls of a model run by default.
 const CALLS: usize = 3;

@@ -123,7 +123,8 @@ fn board(target: &str, memories: &str) {
     let stack = stacks.into_iter().max().unwrap_or(0);
     println!("{}: {} models, {} calls, {} failed", target.name, all.len(), turns.len(), failed.len());
     println!("{}: stack {stack} of at most {bound}", target.name);
-    assert!(stack <= bound + WRAPPER, "on {}: the stack took {stack} bytes, but can take {bound} at most", target.name);
+    let bounded = stack <= bound + WRAPPER && f64::from(bound) <= boards::LOOSENESS * f64::from(stack);
+    assert!(bounded, "on {}: the stack took {stack} bytes, but can take {bound} at most", target.name);
     assert!(failed.is_empty(), "on {}:\n{}", target.name, failed.join("\n"));
 }
 
