@@ -122,9 +122,8 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
         let needed = program.arena_bytes();
         let aligned = arena.as_ptr().addr() & 15 == 0;
         let arena = arena.get_mut(..needed).filter(|_| aligned).ok_or(Fault::Arena { needed: needed as u32 })?;
-        let mut interpreter = Self { program, arena, rest, row: 0, kernels: PhantomData };
-        interpreter.reset();
-        Ok(interpreter)
+        memory::fill(arena, program.state());
+        Ok(Self { program, arena, rest, row: 0, kernels: PhantomData })
     }
 
     /// Sets the state to its initial values; an inference that [`Interpreter::step`] has begun is given up.
@@ -195,6 +194,8 @@ impl<'a, S: KernelSet, I: Isa> Interpreter<'a, S, I> {
         S::run::<I>(step, rows, Memory::new(self.program.constants(), self.arena));
     }
 
+    // One copy for all who begin an inference.
+    #[inline(never)]
     fn restart(&mut self) {
         self.rest = self.program.steps();
         self.row = 0;

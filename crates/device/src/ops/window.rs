@@ -48,16 +48,17 @@ impl Window {
     #[inline(never)]
     pub fn valid(&self) -> bool {
         let Self { batch, input, output, kernel, stride, dilation, padding } = *self;
-        let mut bits = batch.wrapping_sub(1);
+        let (mut bits, mut products) = (batch.wrapping_sub(1), 0);
         for axis in 0..2 {
             bits |= input[axis] | padding[axis];
             // What must be positive is 2^32 − 1 or so where it is zero.
             for size in [output[axis], kernel[axis], stride[axis], dilation[axis]] {
                 bits |= size.wrapping_sub(1);
             }
-            bits |= output[axis].saturating_mul(stride[axis]) | kernel[axis].saturating_mul(dilation[axis]);
+            products |= u64::from(output[axis]) * u64::from(stride[axis]);
+            products |= u64::from(kernel[axis]) * u64::from(dilation[axis]);
         }
-        bits < Self::LIMIT
+        products | u64::from(bits) < Self::LIMIT.into()
     }
 
     /// Rows of output, over all images: row `r` is row `r % output h` of image `r / output h`.
