@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask demo`, `test`, `examples`, `no-std`, `fuzz`, `figures`.
+//! The developer's commands: `cargo xtask demo`, `test`, `examples`, `no-std`, `wasm`, `fuzz`, `figures`.
 //!
 //! They run the real binary and the real tests, as a user would, and install what a fresh machine lacks.
 
