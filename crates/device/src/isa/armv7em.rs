@@ -4,6 +4,8 @@
 //! build has none of them the formulas run in plain Rust.
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod copy;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod fourier;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod paired;
@@ -22,6 +24,8 @@ use crate::memory::View;
 use crate::memory::ViewMut;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::spectrum::{Complex, POINTS};
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+use core::arch::asm;
 
 /// Armv7E-M.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +40,39 @@ impl Isa for Armv7em {
     #[inline(always)]
     fn dot4(input: View<'_, i8>, weights: [&[i8]; 4]) -> [i32; 4] {
         Portable::dot4(input, weights)
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn sum4(input: View<'_, i8>, [first, step, count]: [usize; 3]) -> [i32; 4] {
+        let mut sums = [0i32; 4];
+        let mut from = 0;
+        while from < count {
+            // As many as halves of 16 bits can hold.
+            let some = (count - from).min(256);
+            let [mut even, mut odd] = [0u32; 2];
+            for xs in input.strided::<4>(first.wrapping_add(from.wrapping_mul(step)), step, some) {
+                let word = u32::from_le_bytes(xs.map(i8::cast_unsigned));
+                // SAFETY: registers alone.
+                unsafe {
+                    asm!("sxtab16 {0}, {0}, {1}", inout(reg) even, in(reg) word, options(pure, nomem, nostack, preserves_flags));
+                    asm!("sxtab16 {0}, {0}, {1}, ror #8", inout(reg) odd, in(reg) word, options(pure, nomem, nostack, preserves_flags));
+                }
+            }
+            let halves = [even, odd, even >> 16, odd >> 16].map(|half| i32::from(half as i16));
+            sums.iter_mut().zip(halves).for_each(|(sum, half)| *sum = sum.wrapping_add(half));
+            from += some;
+        }
+        sums
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn copy(from: View<'_, i8>, to: ViewMut<'_, i8>) {
+        if from.len() <= to.len() {
+            // SAFETY: both have as many bytes; where they overlap, the bytes of `to` are any of both.
+            unsafe { copy::copy::<0>(from.as_ptr(), to.as_mut_ptr(), from.len()) };
+        }
     }
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]

@@ -28,6 +28,22 @@ pub trait Isa {
     /// Four dot products with one input.
     fn dot4(input: View<'_, i8>, weights: [&[i8]; 4]) -> [i32; 4];
 
+    /// The sums of four neighbours at `count` places, from `first` on and `step` from one to the next; 0 where they are not
+    /// all inside.
+    #[inline(always)]
+    fn sum4(input: View<'_, i8>, [first, step, count]: [usize; 3]) -> [i32; 4] {
+        let mut sums = [0i32; 4];
+        for xs in input.strided::<4>(first, step, count) {
+            sums.iter_mut().zip(xs).for_each(|(sum, x)| *sum = sum.wrapping_add(x.into()));
+        }
+        sums
+    }
+
+    /// Copies bytes to the front of others that they do not overlap; does nothing where they are more.
+    fn copy(from: View<'_, i8>, to: ViewMut<'_, i8>) {
+        to.copy_from(from);
+    }
+
     /// All outputs of pairs of columns by paired weights, see [`paired`]; nothing where the lengths do not fit. `inputs` and
     /// `out` are those of the first pair; the others follow.
     fn paired(columns: &Columns<'_>, inputs: [View<'_, i8>; 2], out: [ViewMut<'_, i8>; 2], pairs: usize) {

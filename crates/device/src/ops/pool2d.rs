@@ -64,29 +64,20 @@ crate::params! {
 /// Channels that are pooled at once, in registers.
 const BLOCK: usize = 4;
 
-/// Folds `N` neighbouring channels, from offset `first` on, over `taps` (`[rows, columns]`) cells.
-#[inline(always)]
-fn fold<T: Element, S: Copy, const N: usize>(
-    (w, channels): (&Window, usize),
-    input: View<'_, T>,
-    first: usize,
-    taps: [usize; 2],
+/// Where windows lie: rows of taps.
+#[derive(Clone, Copy)]
+struct Taps {
+    rows: usize,
+    columns: usize,
+    row_step: usize,
+    column_step: usize,
+}
+
+/// How elements are folded: one more by `step`, and four neighbours at `[first, step, count]` by `fold4`.
+struct Folding<S, F4, F> {
     start: S,
-    step: impl Fn(S, T) -> S,
-) -> [S; N] {
-    let column_step = channels * w.dilation[1] as usize;
-    let row_step = (channels * w.input[1] as usize).wrapping_mul(w.dilation[0] as usize);
-    let mut values = [start; N];
-    let mut at = first;
-    for _ in 0..taps[0] {
-        for xs in input.strided::<N>(at, column_step, taps[1]) {
-            for (value, x) in values.iter_mut().zip(xs) {
-                *value = step(*value, x);
-            }
-        }
-        at = at.wrapping_add(row_step);
-    }
-    values
+    fold4: F4,
+    step: F,
 }
 
 /// Computes the output rows `rows`: `store(i, folded, taps)` for each element `i`, folded over that many taps.
@@ -96,7 +87,7 @@ fn pool<T: Element, S: Copy>(
     channels: u32,
     rows: Range<u32>,
     input: View<'_, T>,
-    (start, step): (S, impl Fn(S, T) -> S + Copy),
+    folding: Folding<S, impl Fn([S; BLOCK], [usize; 3]) -> [S; BLOCK], impl Fn(S, T) -> S>,
     store: impl Fn(usize, S, u32),
 ) {
     let channels = channels as usize;
@@ -109,25 +100,57 @@ fn pool<T: Element, S: Copy>(
         for x in 0..w.output[1] {
             let (x_start, taps_x) = w.taps(1, x);
             let column = (x_start + (taps_x.start * w.dilation[1]) as i32).max(0) as usize;
-            let taps = [taps_y.len(), taps_x.len()];
-            let count = (taps[0] * taps[1]) as u32;
+            let mut taps = Taps {
+                rows: taps_y.len(),
+                columns: taps_x.len(),
+                row_step: (channels * w.input[1] as usize).wrapping_mul(w.dilation[0] as usize),
+                column_step: channels * w.dilation[1] as usize,
+            };
+            let count = (taps.rows * taps.columns) as u32;
+            // Rows that follow each other are one.
+            if taps.row_step == taps.columns * taps.column_step {
+                (taps.rows, taps.columns) = (1, taps.rows * taps.columns);
+            }
             let first = (line + column) * channels;
             let at = (row as usize * w.output[1] as usize + x as usize) * channels;
             let mut c = 0;
             while c + BLOCK <= channels {
-                let values = fold::<T, S, BLOCK>((w, channels), input, first + c, taps, start, step);
+                let mut values = [folding.start; BLOCK];
+                for row in 0..taps.rows {
+                    let first = (first + c).wrapping_add(row.wrapping_mul(taps.row_step));
+                    values = (folding.fold4)(values, [first, taps.column_step, taps.columns]);
+                }
                 for (n, value) in (0..).zip(values) {
                     store(at + c + n, value, count);
                 }
                 c += BLOCK;
             }
             while c < channels {
-                let [value] = fold::<T, S, 1>((w, channels), input, first + c, taps, start, step);
+                let mut value = folding.start;
+                for row in 0..taps.rows {
+                    let first = (first + c).wrapping_add(row.wrapping_mul(taps.row_step));
+                    let elements = input.strided::<1>(first, taps.column_step, taps.columns);
+                    value = elements.fold(value, |value, [x]| (folding.step)(value, x));
+                }
                 store(at + c, value, count);
                 c += 1;
             }
         }
     }
+}
+
+/// Folds four neighbours by `fold`.
+#[inline(always)]
+fn fold4<T: Element, S: Copy>(
+    input: View<'_, T>,
+    mut values: [S; BLOCK],
+    [first, step, count]: [usize; 3],
+    fold: impl Fn(S, T) -> S,
+) -> [S; BLOCK] {
+    for xs in input.strided::<BLOCK>(first, step, count) {
+        values.iter_mut().zip(xs).for_each(|(value, x)| *value = fold(*value, x));
+    }
+    values
 }
 
 /// `sum / count`, rounded half away from zero.
@@ -138,7 +161,7 @@ fn average(sum: i32, count: u32) -> i32 {
 }
 
 macro_rules! pool_kernels {
-    ($($opcode:literal => $name:ident of $element:ty: $start:expr, $step:expr, $finish:expr;)*) => {$(
+    ($($opcode:literal => $name:ident of $element:ty: $start:expr, $fold4:expr, $step:expr, $finish:expr;)*) => {$(
         impl Kernel for $name {
             const OPCODE: u16 = $opcode;
             type Operands = [Operand; 2];
@@ -169,7 +192,9 @@ macro_rules! pool_kernels {
             fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 2]) {
                 let input = memory.view::<$element>(operands[0]);
                 let out = memory.view_mut::<$element>(operands[1]);
-                pool(&self.window, self.channels, rows, input, ($start, $step), |i, value, taps| {
+                let fold4 = |values, places| ($fold4)(input, values, places);
+                let folding = Folding { start: $start, fold4, step: $step };
+                pool(&self.window, self.channels, rows, input, folding, |i, value, taps| {
                     out.set(i, ($finish)(value, taps).max(self.min.into()).min(self.max.into()) as $element);
                 });
             }
@@ -178,10 +203,28 @@ macro_rules! pool_kernels {
 }
 
 pool_kernels! {
-    10 => AveragePool of i8: 0i32, |sum: i32, x: i8| sum.wrapping_add(x.into()), average;
-    11 => AveragePoolF32 of f32: 0f32, |sum: f32, x| sum + x, |sum: f32, taps: u32| sum / taps as f32;
-    12 => MaxPool of i8: i32::from(i8::MIN), |most: i32, x: i8| most.max(x.into()), |most: i32, _| most;
-    13 => MaxPoolF32 of f32: f32::MIN, f32::max, |most: f32, _| most;
+    10 => AveragePool of i8: 0i32, add_sums::<I>, add, average;
+    11 => AveragePoolF32 of f32:
+        0f32, |input, sums, at| fold4(input, sums, at, |sum, x| sum + x), |sum, x| sum + x,
+        |sum: f32, taps: u32| sum / taps as f32;
+    12 => MaxPool of i8:
+        i32::from(i8::MIN), |input, most, at| fold4(input, most, at, larger), larger, |most: i32, _| most;
+    13 => MaxPoolF32 of f32:
+        f32::MIN, |input, most, at| fold4(input, most, at, f32::max), f32::max, |most: f32, _| most;
+}
+
+fn add(sum: i32, x: i8) -> i32 {
+    sum.wrapping_add(x.into())
+}
+
+fn add_sums<I: Isa>(input: View<'_, i8>, sums: [i32; BLOCK], at: [usize; 3]) -> [i32; BLOCK] {
+    let [a, b, c, d] = I::sum4(input, at);
+    let [s0, s1, s2, s3] = sums;
+    [s0.wrapping_add(a), s1.wrapping_add(b), s2.wrapping_add(c), s3.wrapping_add(d)]
+}
+
+fn larger(most: i32, x: i8) -> i32 {
+    most.max(x.into())
 }
 
 #[cfg(test)]

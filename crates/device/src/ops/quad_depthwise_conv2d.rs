@@ -68,7 +68,7 @@ impl QuadDepthwiseConv2d {
     }
 
     /// Copies row `y` of `image` to `to`, which starts and ends in padding where the window does.
-    fn pad_row(&self, image: View<'_, i8>, y: i32, to: ViewMut<'_, i8>) {
+    fn pad_row<I: Isa>(&self, image: View<'_, i8>, y: i32, to: ViewMut<'_, i8>) {
         let w = &self.window;
         let channels = self.channels as usize;
         let left = (w.padding[1] as usize * channels).min(to.len());
@@ -77,7 +77,7 @@ impl QuadDepthwiseConv2d {
         if y < 0 || y >= w.input[0] as i32 {
             fill(to, self.padding_value);
         } else {
-            to.copy_from(image.slice(y as usize * w.input[1] as usize * channels, inside));
+            I::copy(image.slice(y as usize * w.input[1] as usize * channels, inside), to);
         }
     }
 }
@@ -147,7 +147,7 @@ impl Kernel for QuadDepthwiseConv2d {
             if padded {
                 for tap in 0..w.kernel[0] {
                     let to = scratch.slice(tap as usize * padded_row, padded_row);
-                    self.pad_row(image, y + (tap * w.dilation[0]) as i32, to);
+                    self.pad_row::<I>(image, y + (tap * w.dilation[0]) as i32, to);
                 }
                 I::quads(call, scratch.view(), filters, out);
             } else {
