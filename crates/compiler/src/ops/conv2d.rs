@@ -113,12 +113,12 @@ impl Paired<'_> {
             zero,
             shift,
         };
-        let run = kernel(false, 0, 0).run_bytes().max(1) as usize;
-        let padded = |run: &[i8]| {
-            let zeros = run.len().next_multiple_of(4) - run.len();
-            run.iter().copied().chain(std::iter::repeat_n(0, zeros)).collect::<Vec<i8>>()
+        let unit = kernel(false, 0, 0).unit().max(1) as usize;
+        let padded = |unit: &[i8]| {
+            let zeros = unit.len().next_multiple_of(4) - unit.len();
+            unit.iter().copied().chain(std::iter::repeat_n(0, zeros)).collect::<Vec<i8>>()
         };
-        let weights: Vec<i8> = weights.chunks(run).flat_map(padded).collect();
+        let weights: Vec<i8> = weights.chunks(unit).flat_map(padded).collect();
         let Some(Streams { filters, signed, zero, shift }) = site.fitted(&weights, requantise, streams)? else {
             return Ok(false);
         };

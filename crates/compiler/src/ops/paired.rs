@@ -208,8 +208,9 @@ struct Fitted {
 pub fn streams(layer: Layer<'_>) -> Option<Streams> {
     let filters =
         filters(layer).filter(|filters| filters.len() >= 2 && filters.iter().all(|filter| pairable(filter)))?;
-    let fitted = fit(layer, &filters, &[FINE_SHIFT, SHIFT])?;
-    Some(fitted.streams(encode(&filters, &fitted)))
+    let mut fitted = fit(layer, &filters, &[FINE_SHIFT, SHIFT])?;
+    let words = encode(&filters, &mut fitted);
+    Some(fitted.streams(words))
 }
 
 /// The streams of [`rasbora_device::isa::quads`] for a depthwise layer of at least four outputs; `None` where no proof is
@@ -373,32 +374,49 @@ pub(super) fn near(nominal: f64, reach: usize) -> impl Iterator<Item = i64> {
     near.filter(|m| (1..=i64::from(i32::MAX)).contains(m))
 }
 
-/// Biases of a block of outputs, and their lanes step by step.
-pub(super) fn weights(block: &[&[i8]], chosen: &[Chosen]) -> Vec<u32> {
-    let bias = |(filter, chosen): (&&[i8], &Chosen)| {
+/// The biases of a block of outputs, without what its lanes add.
+pub(super) fn biases(block: &[&[i8]], chosen: &[Chosen]) -> impl Iterator<Item = u32> {
+    block.iter().zip(chosen).map(|(filter, chosen)| {
         let odd: i32 = filter.iter().skip(1).step_by(2).map(|&weight| i32::from(weight)).sum();
         chosen.bias.wrapping_sub(OFFSET * odd).cast_unsigned()
-    };
-    let mut words: Vec<u32> = block.iter().zip(chosen).map(bias).collect();
-    for step in (0..block.first().map_or(0, |filter| filter.len())).step_by(4) {
-        for filter in block {
-            let weight = |i: usize| filter.get(step + i).copied().unwrap_or_default();
-            words.push(pair([weight(0), weight(1), weight(2), weight(3)]));
-        }
-    }
-    words
+    })
 }
 
-/// Blocks of outputs: biases, lanes step by step, corrections where there are any, multipliers.
-fn encode(filters: &[&[i8]], fitted: &Fitted) -> Vec<u32> {
+/// The lanes of a block of outputs, step by step.
+pub(super) fn lanes_of(block: &[&[i8]], steps: impl Iterator<Item = usize>) -> impl Iterator<Item = u32> {
+    let weight = |filter: &[i8], i: usize| filter.get(i).copied().unwrap_or_default();
+    steps.flat_map(move |step| {
+        block.iter().map(move |filter| pair(std::array::from_fn(|i| weight(filter, 4 * step + i))))
+    })
+}
+
+/// Steps of a filter.
+pub(super) fn steps(filters: &[&[i8]]) -> usize {
+    filters.first().map_or(0, |filter| filter.len()).div_ceil(4)
+}
+
+/// The stream of [`rasbora_device::isa::paired`].
+fn encode(filters: &[&[i8]], fitted: &mut Fitted) -> Vec<u32> {
     let mut words: Vec<u32> = Vec::new();
-    let steps = filters.first().map_or(0, |filter| filter.len()).div_ceil(4);
-    let mut output = 0;
-    for width in Paired::widths(filters.len() as u32, steps as u64) {
-        let block = output..output + width;
-        words.extend(weights(&filters[block.clone()], &fitted.outputs[block.clone()]));
-        words.extend(fitted.tail(block));
-        output += width;
+    let steps = steps(filters) as u32;
+    let lanes = Paired::lanes(filters.len() as u32) as usize;
+    let (mut filters, outputs) = (filters.to_vec(), filters.len() as u32);
+    filters.resize(lanes, &[]);
+    fitted.outputs.resize(lanes, Chosen { multiplier: 0, bias: 0, correction: 0 });
+    for chunk in Paired::chunks(steps) {
+        let mut output = 0;
+        for width in Paired::widths(outputs) {
+            let block = output..output + width;
+            let filters = &filters[block.clone()];
+            if chunk.start == 0 {
+                words.extend(biases(filters, &fitted.outputs[block.clone()]));
+            }
+            words.extend(lanes_of(filters, chunk.clone().map(|step| step as usize)));
+            if chunk.end == steps {
+                words.extend(fitted.tail(block));
+            }
+            output += width;
+        }
     }
     words
 }

@@ -10,7 +10,8 @@ use rasbora_device::isa::paired::SHIFT;
 use rasbora_device::isa::paired_column::BLOCK;
 
 use super::paired::{
-    Bounds, Chosen, Fit, Layer, REACH, Steps, filters, fits, near, nominal, pairable, thresholds, weights, zeros,
+    Bounds, Chosen, Fit, Layer, REACH, Steps, biases, filters, fits, lanes_of, near, nominal, pairable, steps,
+    thresholds, zeros,
 };
 use crate::graph::bytes_of;
 
@@ -100,7 +101,8 @@ fn encode(filters: &[&[i8]], chosen: &[Chosen], shared: bool) -> Vec<u32> {
     let mut output = 0;
     for width in repeat_n(BLOCK as usize, blocks as usize).chain(repeat_n(1, singles as usize)) {
         let (filters, chosen) = (&filters[output..output + width], &chosen[output..output + width]);
-        words.extend(weights(filters, chosen));
+        words.extend(biases(filters, chosen));
+        words.extend(lanes_of(filters, 0..steps(filters)));
         if !shared {
             words.extend(chosen.iter().map(|chosen| chosen.correction.cast_unsigned()));
             words.extend(chosen.iter().map(|chosen| chosen.multiplier.cast_unsigned()));

@@ -10,11 +10,13 @@
 //! correction added where it is negative, and `hi` the upper word of the product. The compiler finds `m` and the bias for each
 //! channel and proves that all 255 thresholds are those of TFLite's double rounding, for every sum that the layer can make.
 //!
-//! **Streams.** `x` is working memory: `X₁` and `X₂` of two columns for four inputs of each, in the order
-//! `[X₁⁰, X₁¹, X₂⁰, X₂¹]`. `filters` is blocks of four outputs, of three, and of two: biases, for each step
-//! one word of lanes an output, corrections where there are any, multipliers.
+//! **Streams.** Four inputs of each column are a step, and 16 steps a chunk, whose inputs the kernel keeps expanded. `filters`
+//! is chunks, each for all blocks of four outputs and of three: biases in the first chunk, for each step one
+//! word of lanes an output, in the last chunk corrections where there are any, and multipliers. Between chunks the sums wait in
+//! working memory.
 
 use core::mem::offset_of;
+use core::ops::Range;
 
 use crate::memory::{View, ViewMut};
 
@@ -28,8 +30,11 @@ pub const fn shift_known(shift: u32) -> bool {
     matches!(shift, SHIFT | FINE_SHIFT)
 }
 
-/// The most steps whose inputs stay in registers.
-pub const RESIDENT_STEPS: u64 = 4;
+/// Steps of a chunk, whose inputs lie in registers and on the stack.
+pub const CHUNK: u32 = 16;
+
+/// Steps whose inputs lie in registers.
+const RESIDENT: u32 = 8;
 
 /// What an accumulator is scaled by.
 pub const SCALE: i64 = 256;
@@ -42,8 +47,9 @@ pub const OFFSET: i32 = 127;
 pub struct Paired {
     /// Runs of neighbouring inputs of a column.
     pub runs: u32,
-    /// Words of a run, at least 1. A run is read in whole words; what is too much at its end meets weights of 0.
-    pub words: u32,
+    /// Bytes of a run, at least 1. A run is read in whole words; what is too much at its end meets weights of 0, or the next
+    /// run follows there.
+    pub run_bytes: u32,
     /// Bytes from a run to the next.
     pub stride: u32,
     /// Bytes from a column to the next but one.
@@ -60,55 +66,81 @@ pub struct Paired {
 }
 
 impl Paired {
-    /// Numbers of blocks of four outputs, of three, and of two: no output is computed twice. There are blocks of four where
-    /// registers hold all inputs of two columns.
-    pub const fn blocks(outputs: u32, steps: u64) -> [u32; 3] {
-        if steps <= RESIDENT_STEPS && outputs >= 4 {
-            return match outputs % 4 {
-                0 => [outputs / 4, 0, 0],
-                1 => [outputs / 4 - 1, 1, 1],
-                2 => [outputs / 4, 0, 1],
-                _ => [outputs / 4, 1, 0],
-            };
-        }
-        let twos = match outputs % 3 {
-            0 => 0,
-            1 => 2,
-            _ => 1,
+    /// Numbers of blocks of four outputs, and of three: no output is computed twice. Of two or five outputs the last block of
+    /// three has but two.
+    pub const fn blocks(outputs: u32) -> [u32; 2] {
+        let threes = match outputs {
+            2 => 1,
+            5 => 2,
+            _ => (4 - outputs % 4) % 4,
         };
-        [0, outputs.saturating_sub(2 * twos) / 3, twos]
+        [outputs.saturating_sub(3 * threes) / 4, threes]
     }
 
-    /// Outputs of each block.
-    pub fn widths(outputs: u32, steps: u64) -> impl Iterator<Item = usize> {
-        [4, 3, 2]
+    /// Lanes of each block, one an output.
+    pub fn widths(outputs: u32) -> impl Iterator<Item = usize> {
+        [4, 3]
             .into_iter()
-            .zip(Self::blocks(outputs, steps))
+            .zip(Self::blocks(outputs))
             .flat_map(|(width, count)| core::iter::repeat_n(width, count as usize))
+    }
+
+    /// Lanes of all blocks.
+    pub const fn lanes(outputs: u32) -> u32 {
+        let [fours, threes] = Self::blocks(outputs);
+        4 * fours + 3 * threes
+    }
+
+    /// The steps of each chunk.
+    pub fn chunks(steps: u32) -> impl Iterator<Item = Range<u32>> {
+        (0..steps).step_by(CHUNK as usize).map(move |first| first..steps.min(first + CHUNK))
+    }
+
+    /// Words of working memory: the sums of all outputs, where they wait for another chunk.
+    pub const fn sums(&self) -> u32 {
+        if self.steps() > CHUNK { 2 * Self::lanes(self.outputs) } else { 0 }
     }
 
     const fn rounding(&self) -> Rounding {
         Rounding { zero: self.zero, shift: self.shift }
     }
 
+    /// Words of a run.
+    pub const fn words(&self) -> u32 {
+        self.run_bytes.div_ceil(4)
+    }
+
+    /// Whether the runs follow each other without a gap, so that steps hold the end of one and the start of the next: where
+    /// they are short, and all inputs fit into registers.
+    pub const fn joined(&self) -> bool {
+        let bytes = self.runs.saturating_mul(self.run_bytes);
+        self.runs > 1 && !self.run_bytes.is_multiple_of(4) && self.words() <= 4 && bytes <= 4 * RESIDENT
+    }
+
+    /// Bytes of weights that are filled up to whole words: a run, or all of them.
+    pub const fn unit(&self) -> u32 {
+        if self.joined() { self.runs * self.run_bytes } else { self.run_bytes }
+    }
+
     /// Words of lanes for one output.
-    pub const fn steps(&self) -> u64 {
-        self.runs as u64 * self.words as u64
+    pub const fn steps(&self) -> u32 {
+        let units = if self.joined() { 1 } else { self.runs };
+        units.saturating_mul(self.unit().div_ceil(4))
     }
 
     /// Words of `filters`.
-    pub const fn filter_words(&self) -> u64 {
-        self.output_words().saturating_mul(self.outputs as u64)
+    pub const fn filter_words(&self) -> u32 {
+        self.output_words().saturating_mul(Self::lanes(self.outputs))
     }
 
-    /// Words of `filters` for one output.
-    pub const fn output_words(&self) -> u64 {
-        self.steps() + 2 + self.signed as u64
+    /// Words of `filters` for one lane.
+    pub const fn output_words(&self) -> u32 {
+        self.steps().saturating_add(2 + self.signed as u32)
     }
 
     /// Bytes from the first input of a column that is read to the last.
     pub const fn reach(&self) -> u64 {
-        (self.runs as u64).saturating_sub(1) * self.stride as u64 + 4 * self.words as u64
+        (self.runs as u64).saturating_sub(1) * self.stride as u64 + 4 * self.words() as u64
     }
 }
 
@@ -116,39 +148,45 @@ impl Paired {
 #[repr(C)]
 #[allow(dead_code, reason = "assembly reads the first fields")]
 pub struct Columns<'a> {
-    x: *mut u32,
+    sums: *mut u32,
     filters: *const u32,
     steps: u32,
     zero: i32,
-    /// Bit 0: there are corrections; bit 1: the coarse shift.
+    /// Bit 0: there are corrections; bit 1: the coarse shift; bit 2: there is a zero.
     mode: u32,
-    fours: u32,
-    threes: u32,
-    twos: u32,
+    /// Outputs in blocks of four, and in blocks of three.
+    wide: u32,
+    rest: u32,
     runs: u32,
+    run_bytes: u32,
     words: u32,
+    stride: u32,
     /// From the end of a run to the next.
     gap: u32,
+    /// 0: the inputs go by way of the stack; 1: right into registers; 2: so, once runs are joined.
+    direct: u32,
     input_step: u32,
     outputs: u32,
     reach: usize,
     paired: Paired,
     stream: &'a [u32],
-    expanded: ViewMut<'a, u32>,
+    waiting: ViewMut<'a, u32>,
 }
 
 /// Where assembly finds fields.
 #[allow(dead_code, reason = "only assembly needs them")]
 impl Columns<'_> {
-    pub(super) const X: usize = offset_of!(Columns<'static>, x);
+    pub(super) const SUMS: usize = offset_of!(Columns<'static>, sums);
     pub(super) const FILTERS: usize = offset_of!(Columns<'static>, filters);
     pub(super) const STEPS: usize = offset_of!(Columns<'static>, steps);
     pub(super) const ZERO: usize = offset_of!(Columns<'static>, zero);
     pub(super) const MODE: usize = offset_of!(Columns<'static>, mode);
-    pub(super) const FOURS: usize = offset_of!(Columns<'static>, fours);
-    pub(super) const THREES: usize = offset_of!(Columns<'static>, threes);
-    pub(super) const TWOS: usize = offset_of!(Columns<'static>, twos);
+    pub(super) const WIDE: usize = offset_of!(Columns<'static>, wide);
+    pub(super) const REST: usize = offset_of!(Columns<'static>, rest);
     pub(super) const RUNS: usize = offset_of!(Columns<'static>, runs);
+    pub(super) const RUN_BYTES: usize = offset_of!(Columns<'static>, run_bytes);
+    pub(super) const STRIDE: usize = offset_of!(Columns<'static>, stride);
+    pub(super) const DIRECT: usize = offset_of!(Columns<'static>, direct);
     pub(super) const WORDS: usize = offset_of!(Columns<'static>, words);
     pub(super) const GAP: usize = offset_of!(Columns<'static>, gap);
     pub(super) const INPUT_STEP: usize = offset_of!(Columns<'static>, input_step);
@@ -156,32 +194,37 @@ impl Columns<'_> {
 }
 
 impl<'a> Columns<'a> {
-    /// `None` where the stream, or `x` with its four words a step, have other lengths than `paired` wants.
-    pub fn new(paired: Paired, filters: &'a [u32], x: ViewMut<'a, u32>) -> Option<Self> {
-        let (steps, Paired { runs, words, stride, input_step, outputs, zero, .. }) = (paired.steps(), paired);
+    /// `None` where the stream, or `waiting`, the sums that wait, have other lengths than `paired` wants.
+    pub fn new(paired: Paired, filters: &'a [u32], waiting: ViewMut<'a, u32>) -> Option<Self> {
+        let (steps, Paired { runs, run_bytes, stride, input_step, outputs, zero, .. }) = (paired.steps(), paired);
         let fits = steps > 0
             && paired.outputs >= 2
-            && x.len() as u64 == 4 * steps
-            && filters.len() as u64 == paired.filter_words();
-        let [fours, threes, twos] = Paired::blocks(outputs, steps);
+            && waiting.len() as u32 == paired.sums()
+            && filters.len() as u32 == paired.filter_words();
+        let [fours, _] = Paired::blocks(outputs);
         fits.then_some(Self {
-            x: x.as_mut_ptr(),
+            sums: waiting.as_mut_ptr(),
             filters: filters.as_ptr(),
             steps: steps as u32,
             zero,
-            mode: u32::from(paired.signed) | u32::from(paired.shift == SHIFT) << 1,
-            fours,
-            threes,
-            twos,
+            mode: u32::from(paired.signed) | u32::from(paired.shift == SHIFT) << 1 | u32::from(zero != 0) << 2,
+            wide: 4 * fours,
+            rest: outputs - 4 * fours,
             runs,
-            words,
-            gap: stride.wrapping_sub(4 * words),
+            run_bytes,
+            words: paired.words(),
+            stride,
+            gap: stride.wrapping_sub(4 * paired.words()),
+            direct: match paired.joined() {
+                true => 2,
+                false => u32::from(runs == 1 && steps <= RESIDENT),
+            },
             input_step,
             outputs,
             reach: paired.reach().try_into().unwrap_or(usize::MAX),
             paired,
             stream: filters,
-            expanded: x,
+            waiting,
         })
     }
 
@@ -253,27 +296,45 @@ pub fn portable(columns: &Columns<'_>, inputs: [View<'_, i8>; 2], out: [ViewMut<
 
 /// All outputs of one column.
 fn column(columns: &Columns<'_>, input: View<'_, i8>, out: ViewMut<'_, i8>) {
-    let paired = columns.paired;
-    let (words, stride) = (paired.words as usize, paired.stride as usize);
-    let steps = columns.steps as usize;
-    let (mut at, mut output) = (0, 0);
-    for width in Paired::widths(paired.outputs, paired.steps()) {
-        for o in 0..width {
-            let word = |i: usize| columns.stream.get(at + i).copied().unwrap_or_default();
-            let mut sum = word(o) as i32;
-            for step in 0..steps {
-                let first = step / words * stride + 4 * (step % words);
-                let inputs = [0, 1, 2, 3].map(|i| input.at(first + i).cast_unsigned());
-                sum = accumulate(sum, word(width + step * width + o), u32::from_le_bytes(inputs));
-            }
-            let after = width * (1 + steps);
-            let correction = if paired.signed { word(after + o) as i32 } else { 0 };
-            let multiplier = word(after + usize::from(paired.signed) * width + o) as i32;
-            out.set(output + o, requantise(sum, multiplier, correction, paired.rounding()));
-        }
-        at += width * (steps + 2 + usize::from(paired.signed));
-        output += width;
+    let mut first = 0;
+    for width in Paired::widths(columns.outputs) {
+        (0..width.min(out.len() - first)).for_each(|o| out.set(first + o, output(columns, input, first, width, o)));
+        first += width;
     }
+}
+
+/// Output `o` of the block of `width` outputs from `first` on.
+fn output(columns: &Columns<'_>, input: View<'_, i8>, first: usize, width: usize, o: usize) -> i8 {
+    let paired = columns.paired;
+    let (stride, steps) = (paired.stride as usize, paired.steps());
+    // Weights of what is beyond the last run are 0.
+    let line = if paired.joined() { paired.run_bytes } else { 4 * paired.words() } as usize;
+    let (mut sum, mut from) = (0, 0);
+    let mut tail = [0; 2];
+    for chunk in Paired::chunks(steps) {
+        let (biased, last) = (chunk.start == 0, chunk.end == steps);
+        let tail_words = if last { 1 + usize::from(paired.signed) } else { 0 };
+        let rows = usize::from(biased) + (chunk.end - chunk.start) as usize + tail_words;
+        let of_row = |row: usize| {
+            let word = columns.stream.get(from + first * rows + row * width + o);
+            word.copied().unwrap_or_default().cast_signed()
+        };
+        let mut of_block = (0..rows).map(of_row);
+        if biased {
+            sum = of_block.next().unwrap_or_default();
+        }
+        for (step, lanes) in chunk.zip(&mut of_block) {
+            let inputs = [0, 1, 2, 3].map(|i| {
+                let byte = 4 * step as usize + i;
+                input.at(byte / line * stride + byte % line).cast_unsigned()
+            });
+            sum = accumulate(sum, lanes.cast_unsigned(), u32::from_le_bytes(inputs));
+        }
+        of_block.zip(tail.iter_mut().skip(usize::from(!paired.signed))).for_each(|(word, tail)| *tail = word);
+        from += Paired::lanes(paired.outputs) as usize * rows;
+    }
+    let [correction, multiplier] = tail;
+    requantise(sum, multiplier, correction, paired.rounding())
 }
 
 /// What the requantisation of all outputs has in common.

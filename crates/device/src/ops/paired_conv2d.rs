@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use super::window::product;
 use super::{Effort, Kernel, Need, Window};
-use crate::isa::paired::shift_known;
+use crate::isa::paired::{CHUNK, shift_known};
 use crate::isa::{Columns, Isa, Paired};
 use crate::memory::{Memory, Operand, View, ViewMut};
 
@@ -36,8 +36,13 @@ crate::params! {
 }
 
 impl PairedConv2d {
-    /// Bytes of a run: the taps of a row, which are neighbours. In the weights it is filled with zeros to whole words.
-    pub fn run_bytes(&self) -> u32 {
+    /// See [`Paired::unit`].
+    pub fn unit(&self) -> u32 {
+        self.paired().unit()
+    }
+
+    /// Bytes of a run: the taps of a row, which are neighbours.
+    fn run_bytes(&self) -> u32 {
         self.window.kernel[1].saturating_mul(self.inputs)
     }
 
@@ -82,17 +87,12 @@ impl PairedConv2d {
         if self.padded() || self.spare() != 0 { bytes } else { 0 }
     }
 
-    /// See [`Paired::steps`].
-    fn steps(&self) -> u32 {
-        self.window.kernel[0].saturating_mul(self.run_bytes().div_ceil(4))
-    }
-
     fn paired(&self) -> Paired {
         let w = &self.window;
         let line = if self.padded() { self.span() } else { w.input[1] };
         Paired {
             runs: w.kernel[0],
-            words: self.run_bytes().div_ceil(4).min(1 << 24),
+            run_bytes: self.run_bytes().min(1 << 26),
             stride: line.saturating_mul(w.dilation[0]).saturating_mul(self.inputs).min(1 << 31),
             input_step: (2 * w.stride[1]).saturating_mul(self.inputs).min(1 << 31),
             outputs: self.outputs,
@@ -102,21 +102,17 @@ impl PairedConv2d {
         }
     }
 
-    /// Bytes of two columns of expanded inputs.
-    fn x_bytes(&self) -> u32 {
-        self.steps().saturating_mul(16)
-    }
-
-    /// Bytes of scratch memory: two columns of expanded inputs, and the strips.
+    /// Bytes of scratch memory: sums of two columns, see [`Paired::sums`], and the strips.
     #[inline(never)]
     pub fn scratch_bytes(&self) -> u32 {
         let strips = 1 + (self.window.output[1] & 1);
-        self.x_bytes().saturating_add(self.strip_bytes().saturating_mul(strips))
+        let sums = self.paired().sums().saturating_mul(4);
+        sums.saturating_add(self.strip_bytes().saturating_mul(strips))
     }
 
     /// Copies `rows` rows of an image from row `y` on to `to`, where the padding beside them is already.
     #[inline(never)]
-    fn fill_strip(&self, (image, y, rows): (u32, i32, u32), input: View<'_, i8>, to: ViewMut<'_, i8>) {
+    fn fill_strip<I: Isa>(&self, (image, y, rows): (u32, i32, u32), input: View<'_, i8>, to: ViewMut<'_, i8>) {
         let w = &self.window;
         let cell = self.inputs as usize;
         let line = self.span() as usize * cell;
@@ -127,7 +123,7 @@ impl PairedConv2d {
             let to = to.slice(row as usize * line + left, inside);
             if y >= 0 && y < w.input[0] as i32 {
                 let from = (image * w.input[0] + y as u32) as usize * w.input[1] as usize * cell;
-                to.copy_from(input.slice(from, inside));
+                I::copy(input.slice(from, inside), to);
             } else {
                 to.iter().for_each(|to| to.set(self.padding_value));
             }
@@ -158,15 +154,15 @@ impl Kernel for PairedConv2d {
     }
 
     fn effort(&self) -> Effort {
-        let (steps, outputs) = (self.steps(), self.outputs);
+        let (paired, lanes) = (self.paired(), Paired::lanes(self.outputs));
         let pairs = self.window.output[1] / 2 + 1;
         let copied = if self.padded() { product(&[self.strip_rows(1), self.span(), self.inputs]) } else { 0 };
         let row = [
             pairs.into(),
-            product(&[pairs, self.window.kernel[0]]),
-            product(&[pairs, steps]),
-            product(&[pairs, outputs]),
-            product(&[pairs, outputs, steps]),
+            product(&[pairs, paired.runs]),
+            product(&[pairs, paired.steps()]),
+            product(&[pairs, lanes, paired.steps().div_ceil(CHUNK)]),
+            product(&[pairs, lanes, paired.steps()]),
             if self.padded() { self.strip_rows(1).into() } else { 0 },
             copied,
         ];
@@ -177,7 +173,7 @@ impl Kernel for PairedConv2d {
         let w = &self.window;
         [
             Need::read::<i8>(&w.input_shape(self.inputs)),
-            Need::constant::<u32>(&[self.steps() + 2 + u32::from(self.signed), self.outputs]),
+            Need::constant::<u32>(&[self.paired().output_words(), Paired::lanes(self.outputs)]),
             Need::write::<u32>(&[self.scratch_bytes() / 4]),
             Need::write::<i8>(&w.output_shape(self.outputs)),
         ]
@@ -193,11 +189,11 @@ impl Kernel for PairedConv2d {
             return;
         }
         let w = &self.window;
-        let x = Operand::arena(scratch.offset(), self.x_bytes());
-        let Some(columns) = Columns::new(self.paired(), filters, memory.view_mut(x)) else { return };
+        let sums = Operand::arena(scratch.offset(), 4 * self.paired().sums());
+        let Some(columns) = Columns::new(self.paired(), filters, memory.view_mut(sums)) else { return };
         let strip = |number: u32| {
             let bytes = self.strip_bytes();
-            let offset = scratch.offset().wrapping_add(x.bytes).wrapping_add(number * bytes);
+            let offset = scratch.offset().wrapping_add(sums.bytes).wrapping_add(number * bytes);
             memory.view_mut::<i8>(Operand::arena(offset, bytes))
         };
         let mut strips = [strip(0), strip(w.output[1] & 1)];
@@ -229,7 +225,7 @@ impl Kernel for PairedConv2d {
                     strips.reverse();
                     filled = row..row.saturating_add(self.strip.into()).min(row - y + w.output[0]).min(end);
                     let count = self.strip_rows(filled.end - row);
-                    self.fill_strip((image, top, count), input, strips[0]);
+                    self.fill_strip::<I>((image, top, count), input, strips[0]);
                 }
                 line = strips[0].view().slice((row - filled.start) as usize * strip_step, row_reach);
             }
@@ -263,21 +259,32 @@ mod tests {
     use crate::isa::paired::{FINE_SHIFT, OFFSET, Rounding, SHIFT, pair, requantise};
     use crate::ops::testing::{Random, bytes, run, values};
 
-    /// Biases, lanes, corrections and multipliers of all blocks.
+    /// The stream of a layer.
     fn stream(weights: &[Vec<i8>], numbers: [&[i32]; 3], paired: Paired) -> Vec<i32> {
-        let (mut words, mut output) = (Vec::new(), 0);
-        for width in Paired::widths(paired.outputs, paired.steps()) {
-            let block = output..output + width;
-            let [biases, corrections, multipliers] = numbers.map(|numbers| &numbers[block.clone()]);
-            let odd = |w: &Vec<i8>| w.iter().skip(1).step_by(2).map(|&w| i32::from(w)).sum::<i32>();
-            words.extend(weights[block.clone()].iter().zip(biases).map(|(w, bias)| bias - OFFSET * odd(w)));
-            for step in (0..weights[0].len()).step_by(4) {
-                let lanes = |w: &Vec<i8>| pair([w[step], w[step + 1], w[step + 2], w[step + 3]]).cast_signed();
-                words.extend(weights[block.clone()].iter().map(lanes));
+        let lanes = Paired::lanes(paired.outputs) as usize;
+        let mut weights = weights.to_vec();
+        weights.resize(lanes, vec![0; weights[0].len()]);
+        let numbers = numbers.map(|numbers| [numbers, &[0][..lanes - numbers.len()]].concat());
+        let mut words = Vec::new();
+        for chunk in Paired::chunks(paired.steps()) {
+            let mut output = 0;
+            for width in Paired::widths(paired.outputs) {
+                let block = output..output + width;
+                let [biases, corrections, multipliers] = numbers.each_ref().map(|numbers| &numbers[block.clone()]);
+                let odd = |w: &Vec<i8>| w.iter().skip(1).step_by(2).map(|&w| i32::from(w)).sum::<i32>();
+                if chunk.start == 0 {
+                    words.extend(weights[block.clone()].iter().zip(biases).map(|(w, bias)| bias - OFFSET * odd(w)));
+                }
+                for step in chunk.clone() {
+                    let lanes = |w: &Vec<i8>| pair(core::array::from_fn(|i| w[4 * step as usize + i])).cast_signed();
+                    words.extend(weights[block.clone()].iter().map(lanes));
+                }
+                if chunk.end == paired.steps() {
+                    words.extend(corrections.iter().filter(|_| paired.signed));
+                    words.extend(multipliers);
+                }
+                output += width;
             }
-            words.extend(corrections.iter().filter(|_| paired.signed));
-            words.extend(multipliers);
-            output += width;
         }
         words
     }
@@ -291,7 +298,7 @@ mod tests {
             if window.kernel[1] > 1 && window.dilation[1] > 1 {
                 continue;
             }
-            let (inputs, outputs) = (random.in_range(1..9), random.in_range(2..14));
+            let (inputs, outputs) = (random.in_range(1..14), random.in_range(2..14));
             let kernel = PairedConv2d {
                 window,
                 inputs,
@@ -318,7 +325,7 @@ mod tests {
                         run.resize(run.len().next_multiple_of(4), 0);
                         run
                     };
-                    w.chunks(kernel.run_bytes() as usize).flat_map(run).collect()
+                    w.chunks(kernel.unit() as usize).flat_map(run).collect()
                 })
                 .collect();
             let filters = stream(&padded, [&biases, &corrections, &multipliers], kernel.paired());
