@@ -49,7 +49,7 @@ global_asm!(
     "bl rasbora_report_fault",
     "udf #0",
     ".pool",
-    // The markers between which the plugin counts: one block each.
+    // The markers between which the plugin counts, and that of its clock: one block each.
     ".global rasbora_run_begin",
     ".type rasbora_run_begin, %function",
     ".thumb_func",
@@ -62,6 +62,12 @@ global_asm!(
     "rasbora_run_end:",
     "bx lr",
     ".size rasbora_run_end, . - rasbora_run_end",
+    ".global rasbora_clock",
+    ".type rasbora_clock, %function",
+    ".thumb_func",
+    "rasbora_clock:",
+    "bx lr",
+    ".size rasbora_clock, . - rasbora_clock",
     ".global rasbora_paint",
     ".type rasbora_paint, %function",
     ".thumb_func",

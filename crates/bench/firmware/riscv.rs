@@ -35,7 +35,7 @@ global_asm!(
     "csrr a1, mcause",
     "call rasbora_report_fault",
     "unimp",
-    // The markers between which the plugin counts: one block each.
+    // The markers between which the plugin counts, and that of its clock: one block each.
     ".section .text.start, \"ax\"",
     ".global rasbora_run_begin",
     ".type rasbora_run_begin, @function",
@@ -47,6 +47,11 @@ global_asm!(
     "rasbora_run_end:",
     "ret",
     ".size rasbora_run_end, . - rasbora_run_end",
+    ".global rasbora_clock",
+    ".type rasbora_clock, @function",
+    "rasbora_clock:",
+    "ret",
+    ".size rasbora_clock, . - rasbora_clock",
     ".global rasbora_paint",
     ".type rasbora_paint, @function",
     "rasbora_paint:",

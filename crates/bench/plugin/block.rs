@@ -1,4 +1,4 @@
-//! What a translated block costs, and the counter that adds blocks up between the two markers.
+//! What a translated block costs, and the counter that adds blocks up between the markers.
 
 use std::io::Write;
 
@@ -10,8 +10,18 @@ pub struct Block {
     address: u64,
     instructions: u64,
     modelled: Option<Modelled>,
-    begins: bool,
-    ends: bool,
+    mark: Option<Mark>,
+}
+
+/// What a marker function asks of the counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A region begins.
+    Begin,
+    /// It ends: its sums are written as a line of text.
+    End,
+    /// It goes on: its sum so far is written as a word of 64 bits, for firmware that has this file open as its clock.
+    Clock,
 }
 
 struct Modelled {
@@ -29,7 +39,7 @@ struct Modelled {
 impl Block {
     /// A block of which only the instructions are counted.
     pub fn unmodelled(address: u64, instructions: usize) -> Self {
-        Self { address, instructions: instructions as u64, modelled: None, begins: false, ends: false }
+        Self { address, instructions: instructions as u64, modelled: None, mark: None }
     }
 
     /// A block that ends before `fall_through`, with the cycles that `model` gives its instructions.
@@ -52,10 +62,9 @@ impl Block {
         block
     }
 
-    /// Says whether the block is the begin or the end marker's.
-    pub fn marked(mut self, begins: bool, ends: bool) -> Self {
-        self.begins = begins;
-        self.ends = ends;
+    /// Says whose block it is, if it is a marker's.
+    pub fn marked(mut self, mark: Option<Mark>) -> Self {
+        self.mark = mark;
         self
     }
 }
@@ -70,27 +79,45 @@ pub struct Counter<W> {
 }
 
 impl<W: Write> Counter<W> {
-    /// A counter that writes a line to `out` as each region ends.
+    /// A counter that writes to `out` what the markers ask for.
     pub fn new(out: W) -> Self {
         Self { out, counting: false, instructions: 0, cycles: 0, before: None }
     }
 
-    /// `block` is about to run. The two marker functions themselves are not counted.
+    /// `block` is about to run. The marker functions themselves are not counted.
     #[inline]
     pub fn enter(&mut self, block: &'static Block) {
         if self.counting {
             self.settle(block);
         }
-        if block.begins {
-            (self.counting, self.instructions, self.cycles, self.before) = (true, 0, 0, None);
-        } else if block.ends {
-            self.report(block);
-        } else if self.counting {
-            self.instructions += block.instructions;
-            if let Some(modelled) = &block.modelled {
-                self.cycles += modelled.cycles;
+        match block.mark {
+            None if self.counting => {
+                self.instructions += block.instructions;
+                if let Some(modelled) = &block.modelled {
+                    self.cycles += modelled.cycles;
+                }
+                self.before = Some(block);
             }
-            self.before = Some(block);
+            None => {}
+            Some(mark) => self.mark(mark, block.modelled.is_some()),
+        }
+    }
+
+    #[cold]
+    fn mark(&mut self, mark: Mark, modelled: bool) {
+        self.before = None;
+        match mark {
+            Mark::Begin => (self.counting, self.instructions, self.cycles) = (true, 0, 0),
+            Mark::End if self.counting => {
+                self.counting = false;
+                let cycles = if modelled { self.cycles.to_string() } else { "-".to_owned() };
+                self.write(format!("{} {cycles}\n", self.instructions).as_bytes());
+            }
+            Mark::End => {}
+            Mark::Clock => {
+                let ticks = if modelled { self.cycles } else { self.instructions };
+                self.write(&ticks.to_le_bytes());
+            }
         }
     }
 
@@ -108,16 +135,8 @@ impl<W: Write> Counter<W> {
         }
     }
 
-    fn report(&mut self, block: &Block) {
-        if !self.counting {
-            return;
-        }
-        self.counting = false;
-        let line = match block.modelled {
-            Some(_) => format!("{} {}\n", self.instructions, self.cycles),
-            None => format!("{} -\n", self.instructions),
-        };
-        if let Err(error) = self.out.write_all(line.as_bytes()) {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Err(error) = self.out.write_all(bytes) {
             eprintln!("rasbora counting plugin: cannot write the counts: {error}");
         }
     }
@@ -128,18 +147,18 @@ mod tests {
     use super::*;
     use crate::thumb::decode;
 
-    fn block(address: u64, code: &[u16], begins: bool, ends: bool) -> &'static Block {
+    fn block(address: u64, code: &[u16], mark: Option<Mark>) -> &'static Block {
         let instructions: Vec<_> = code.iter().map(|&half| decode(half, 0)).collect();
         let block = Block::modelled(address, address + 2 * code.len() as u64, &instructions, Model::CortexM4);
-        Box::leak(Box::new(block.marked(begins, ends)))
+        Box::leak(Box::new(block.marked(mark)))
     }
 
     #[test]
     fn a_loop_pays_for_each_taken_branch_and_not_for_the_last() {
         // subs r0, #1; bne
-        let body = block(0x100, &[0x3801, 0xD1FD], false, false);
-        let after = block(0x104, &[0xE0FC], false, false); // b 0x300
-        let (begin, end) = (block(0x200, &[0x4770], true, false), block(0x300, &[0x4770], false, true));
+        let body = block(0x100, &[0x3801, 0xD1FD], None);
+        let after = block(0x104, &[0xE0FC], None); // b 0x300
+        let (begin, end) = (block(0x200, &[0x4770], Some(Mark::Begin)), block(0x300, &[0x4770], Some(Mark::End)));
         let mut counter = Counter::new(Vec::new());
         for entered in [begin, body, body, body, after, end, body] {
             counter.enter(entered);
@@ -151,9 +170,9 @@ mod tests {
 
     #[test]
     fn loads_pair_across_a_cut() {
-        let first = block(0x100, &[0x6808], false, false); // ldr r0, [r1]
-        let second = block(0x102, &[0x684A], false, false); // ldr r2, [r1, #4]
-        let (begin, end) = (block(0x200, &[0x4770], true, false), block(0x104, &[0x4770], false, true));
+        let first = block(0x100, &[0x6808], None); // ldr r0, [r1]
+        let second = block(0x102, &[0x684A], None); // ldr r2, [r1, #4]
+        let (begin, end) = (block(0x200, &[0x4770], Some(Mark::Begin)), block(0x104, &[0x4770], Some(Mark::End)));
         let mut counter = Counter::new(Vec::new());
         for entered in [begin, first, second, end] {
             counter.enter(entered);
@@ -163,12 +182,22 @@ mod tests {
 
     #[test]
     fn each_region_is_reported() {
-        let body = block(0x100, &[0xBF00], false, false);
-        let (begin, end) = (block(0x200, &[0x4770], true, false), block(0x102, &[0x4770], false, true));
+        let body = block(0x100, &[0xBF00], None);
+        let (begin, end) = (block(0x200, &[0x4770], Some(Mark::Begin)), block(0x102, &[0x4770], Some(Mark::End)));
         let mut counter = Counter::new(Vec::new());
         for entered in [body, begin, body, end, body, begin, end, end] {
             counter.enter(entered);
         }
         assert_eq!(String::from_utf8_lossy(&counter.out), "1 1\n0 0\n");
+    }
+    #[test]
+    fn the_clock_is_told_without_an_end() {
+        let body = block(0x100, &[0xBF00], None);
+        let (begin, clock) = (block(0x200, &[0x4770], Some(Mark::Begin)), block(0x102, &[0x4770], Some(Mark::Clock)));
+        let mut counter = Counter::new(Vec::new());
+        for entered in [begin, body, clock, body, clock] {
+            counter.enter(entered);
+        }
+        assert_eq!(counter.out, [1u64, 2].map(u64::to_le_bytes).concat());
     }
 }

@@ -6,7 +6,7 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fs::{File, OpenOptions};
 
-use crate::block::{Block, Counter};
+use crate::block::{Block, Counter, Mark};
 use crate::model::Model;
 use crate::thumb;
 
@@ -53,8 +53,7 @@ unsafe extern "C" {
 }
 
 struct Plugin {
-    begin: u64,
-    end: u64,
+    markers: [(u64, Mark); 3],
     model: Option<Model>,
     counter: Counter<File>,
 }
@@ -99,7 +98,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
 }
 
 fn configure(arguments: impl Iterator<Item = String>) -> Result<Plugin, String> {
-    let (mut begin, mut end, mut model, mut out) = (None, None, None, None);
+    let (mut begin, mut end, mut clock, mut model, mut out) = (None, None, None, None, None);
     for argument in arguments {
         let (key, value) = argument.split_once('=').ok_or_else(|| format!("{argument:?} is not KEY=VALUE"))?;
         let address = || {
@@ -110,6 +109,7 @@ fn configure(arguments: impl Iterator<Item = String>) -> Result<Plugin, String> 
             // Bit 0 of a Thumb function's symbol says that it is Thumb; addresses of blocks leave it out.
             "begin" => begin = Some(address()? & !1),
             "end" => end = Some(address()? & !1),
+            "clock" => clock = Some(address()? & !1),
             "model" => model = Some(Model::parse(value)?),
             "out" => {
                 let file = OpenOptions::new().create(true).append(true).open(value);
@@ -119,8 +119,11 @@ fn configure(arguments: impl Iterator<Item = String>) -> Result<Plugin, String> 
         }
     }
     Ok(Plugin {
-        begin: begin.ok_or("begin= is missing")?,
-        end: end.ok_or("end= is missing")?,
+        markers: [
+            (begin.ok_or("begin= is missing")?, Mark::Begin),
+            (end.ok_or("end= is missing")?, Mark::End),
+            (clock.ok_or("clock= is missing")?, Mark::Clock),
+        ],
         model: model.ok_or("model= is missing")?,
         counter: Counter::new(out.ok_or("out= is missing")?),
     })
@@ -147,7 +150,7 @@ extern "C" fn on_translate(_id: u64, translated: *mut TranslatedBlock) {
         Some(model) => Block::modelled(address, fall_through, &instructions, model),
         None => Block::unmodelled(address, count),
     };
-    let block = block.marked(address == plugin.begin, address == plugin.end);
+    let block = block.marked(plugin.markers.iter().find(|(marker, _)| *marker == address).map(|&(_, mark)| mark));
     // Blocks live as long as QEMU does: it never says when it drops one.
     let data = Box::into_raw(Box::new(block)).cast();
     // SAFETY: `translated` is valid during this call, and `data` for ever.

@@ -106,6 +106,66 @@ pub enum BenchError {
         /// What the emulator and the firmware printed.
         output: String,
     },
+    /// The board stopped answering.
+    #[error(
+        "the board {machine} said nothing for {limit:?} after '{command}' and was stopped; what it said before:\n{output}"
+    )]
+    Silent {
+        /// The emulated board.
+        machine: String,
+        /// What it was asked.
+        command: String,
+        /// How long it was waited for.
+        limit: Duration,
+        /// What the emulator and the firmware said.
+        output: String,
+    },
+    /// The board answered, but not what the protocol says.
+    #[error("the board {machine} did not answer '{command}' as the protocol says ({reason}); it said:\n{output}")]
+    Reply {
+        /// The emulated board.
+        machine: String,
+        /// What it was asked.
+        command: String,
+        /// What is wrong.
+        reason: String,
+        /// The answer.
+        output: String,
+    },
+    /// The model is not that of a benchmark.
+    #[error("the model is not one for {benchmark}: {reason}")]
+    WrongModel {
+        /// The benchmark.
+        benchmark: &'static str,
+        /// What differs.
+        reason: String,
+    },
+    /// A benchmark's data are not as expected.
+    #[error("the data of {benchmark}, {path}: {reason}")]
+    Data {
+        /// The benchmark.
+        benchmark: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// This machine and the board disagree.
+    #[error(
+        "{benchmark}: the board {machine} gives other results for {file} than this machine: {board} and not {host}"
+    )]
+    Differs {
+        /// The benchmark.
+        benchmark: &'static str,
+        /// The emulated board.
+        machine: String,
+        /// The input.
+        file: String,
+        /// The board's results.
+        board: String,
+        /// This machine's.
+        host: String,
+    },
     /// The emulator left fewer results than the run should have.
     #[error("{file}, which the run leaves behind, is not as expected: {reason}; the emulator said:\n{output}")]
     Results {

@@ -15,8 +15,12 @@ use crate::sources::Sources;
 use crate::toolchain::{self, Toolchain};
 use crate::{Mode, OptLevel};
 
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 14] = [
     ("main.rs", include_str!("../firmware/main.rs")),
+    ("dut.rs", include_str!("../firmware/dut.rs")),
+    ("protocol.rs", include_str!("../firmware/protocol.rs")),
+    ("tensors.rs", include_str!("../firmware/tensors.rs")),
+    ("uart.rs", include_str!("../firmware/uart.rs")),
     ("packed.rs", include_str!("../firmware/packed.rs")),
     ("damaged.rs", include_str!("../firmware/damaged.rs")),
     ("mutation.rs", MUTATION),
@@ -49,6 +53,8 @@ pub(crate) enum Content<'a> {
     Packed(&'a [&'a str]),
     /// The same, damaged in many ways under the guard of the memory protection unit.
     Damaged(&'a [&'a str]),
+    /// MLPerf Tiny's device under test around an emitted network; the text says which, as constants.
+    DeviceUnderTest(&'a str),
 }
 
 /// Builds an image, or finds it in the cache.
@@ -82,6 +88,7 @@ pub(crate) fn build(flavour: Flavour<'_>, sources: &Sources, content: Content<'_
 fn generated(flavour: Flavour<'_>, content: Content<'_>) -> Vec<(&'static str, String)> {
     let (path, what) = match content {
         Content::Emitted(module) => ("main.rs", format!("pub use model::{module}::{{Arena, Model}};")),
+        Content::DeviceUnderTest(constants) => ("dut.rs", constants.to_owned()),
         Content::Packed(kernels) | Content::Damaged(kernels) => {
             let isa = flavour.target.isa.type_name();
             let kernels: Vec<String> = kernels.iter().map(|name| format!("rasbora_device::ops::{name}")).collect();
@@ -98,7 +105,7 @@ fn generated(flavour: Flavour<'_>, content: Content<'_>) -> Vec<(&'static str, S
         opt_level = flavour.opt_level.argument(),
     );
     let selected = format!(
-        "//! What this image runs.\n\n{what}\n\n/// What is counted apart.\n\
+        "//! What this image runs.\n\n{what}\n\n/// What is counted apart.\n#[allow(dead_code)]\n\
          pub const COUNTED: crate::region::Counted = crate::region::Counted::{};\n",
         flavour.mode.variant()
     );

@@ -18,6 +18,8 @@ pub(crate) struct Image {
     pub(crate) begin: u64,
     /// Address of `rasbora_run_end`.
     pub(crate) end: u64,
+    /// Address of `rasbora_clock`.
+    pub(crate) clock: u64,
 }
 
 fn parse<T>(path: &Path, read: impl FnOnce(&ElfFile32<'_, Endianness>) -> Result<T, String>) -> Result<T, BenchError> {
@@ -37,7 +39,8 @@ impl Image {
             };
             let stored = stored(elf);
             let constants = elf.symbols().filter(|symbol| is_constant(elf, symbol)).map(|symbol| symbol.size()).sum();
-            Ok(Self { stored, constants, begin: marker("rasbora_run_begin")?, end: marker("rasbora_run_end")? })
+            let (begin, end) = (marker("rasbora_run_begin")?, marker("rasbora_run_end")?);
+            Ok(Self { stored, constants, begin, end, clock: marker("rasbora_clock")? })
         })
     }
 }

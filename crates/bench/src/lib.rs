@@ -12,6 +12,7 @@ mod error;
 mod firmware;
 mod image;
 mod library;
+pub mod mlperf_tiny;
 mod plugin;
 mod results;
 mod sources;

@@ -19,10 +19,11 @@ const MANIFEST: &str = "Cargo.toml";
 const EMPTY_NETWORK: &str = include_str!("../firmware/empty.rs");
 
 /// The files of a crate, by their paths within it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Files(Vec<(PathBuf, Vec<u8>)>);
 
 /// A network's crate and the crate `rasbora-device` that it uses.
+#[derive(Debug)]
 pub(crate) struct Sources {
     model: Files,
     device: Files,

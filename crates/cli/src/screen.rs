@@ -235,6 +235,37 @@ impl Drop for Progress {
     }
 }
 
+/// A bar on stderr, where that is a terminal, for work of a known number of parts; it goes away with the value.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// Begins `parts` of work.
+    pub fn start(parts: u64) -> Self {
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(parts) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:40} {pos}/{len} {elapsed:.dim}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    /// There are more parts than was known.
+    pub fn add(&self, parts: u64) {
+        self.0.inc_length(parts);
+    }
+
+    /// A part is done.
+    pub fn done(&self) {
+        self.0.inc(1);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

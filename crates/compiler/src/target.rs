@@ -51,6 +51,8 @@ pub struct Board {
     pub arguments: &'static [&'static str],
     /// Memory that constants go to, on boards whose flash at the reset address is small.
     pub constants: Option<Memory>,
+    /// The address of the first serial port: Arm's CMSDK UART, or a 16550 on RISC-V; none where it is another.
+    pub uart: Option<u32>,
 }
 
 /// The instruction sets that have kernels.
@@ -133,8 +135,11 @@ const fn memory(origin: u32, bytes: u32) -> Memory {
     Memory { origin, bytes }
 }
 
-const fn arm(machine: &'static str) -> Option<Board> {
-    Some(Board { emulator: "qemu-system-arm", machine, arguments: &[], constants: None })
+/// UART0 of the MPS2 images for cores without TrustZone.
+const MPS2_UART: u32 = 0x4000_4000;
+
+const fn arm(machine: &'static str, uart: Option<u32>) -> Option<Board> {
+    Some(Board { emulator: "qemu-system-arm", machine, arguments: &[], constants: None, uart })
 }
 
 /// Every target: emulated boards first, then parts that are known by their datasheets.
@@ -148,7 +153,7 @@ pub const TARGETS: &[Target] = &[
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
-        board: arm("mps2-an385"),
+        board: arm("mps2-an385", Some(MPS2_UART)),
         cycles: Some(CycleModel::CortexM0),
         source: "Arm DAI 0385 (memory map of the MPS2 image); the board's own core is an M3, which runs Armv6-M code",
     },
@@ -161,7 +166,7 @@ pub const TARGETS: &[Target] = &[
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
-        board: arm("mps2-an385"),
+        board: arm("mps2-an385", Some(MPS2_UART)),
         cycles: Some(CycleModel::CortexM0Plus),
         source: "Arm DAI 0385 (memory map of the MPS2 image); the board's own core is an M3, which runs Armv6-M code",
     },
@@ -174,7 +179,7 @@ pub const TARGETS: &[Target] = &[
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
-        board: arm("mps2-an385"),
+        board: arm("mps2-an385", Some(MPS2_UART)),
         cycles: Some(CycleModel::CortexM3),
         source: "Arm DAI 0385 (memory map of the MPS2 image)",
     },
@@ -187,7 +192,7 @@ pub const TARGETS: &[Target] = &[
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
-        board: arm("mps2-an386"),
+        board: arm("mps2-an386", Some(MPS2_UART)),
         cycles: Some(CycleModel::CortexM4),
         source: "Arm DAI 0386 (memory map of the MPS2 image)",
     },
@@ -200,7 +205,7 @@ pub const TARGETS: &[Target] = &[
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
-        board: arm("mps2-an500"),
+        board: arm("mps2-an500", Some(MPS2_UART)),
         cycles: None,
         source: "Arm DAI 0500 (memory map of the MPS2 image)",
     },
@@ -213,7 +218,7 @@ pub const TARGETS: &[Target] = &[
         flash: memory(0x1000_0000, 4 * MIB),
         ram: memory(0x3800_0000, 4 * MIB),
         clock_hz: Some(20 * MHZ),
-        board: arm("mps2-an505"),
+        board: arm("mps2-an505", Some(0x5020_0000)),
         cycles: None,
         source: "Arm DAI 0505 (memory map of the MPS2+ image, secure aliases)",
     },
@@ -231,6 +236,7 @@ pub const TARGETS: &[Target] = &[
             machine: "mps3-an547",
             arguments: &[],
             constants: Some(memory(0x6000_0000, 16 * MIB)),
+            uart: Some(0x5930_3000),
         }),
         cycles: None,
         source: "Arm DAI 0547 (memory map of the MPS3 image): code in the ITCM, constants in DDR, RAM in the SRAM",
@@ -249,6 +255,7 @@ pub const TARGETS: &[Target] = &[
             machine: "virt",
             arguments: &["-bios", "none", "-cpu", "rv32"],
             constants: None,
+            uart: Some(0x1000_0000),
         }),
         cycles: None,
         source: "QEMU's virt machine has RAM alone, at 0x80000000; it is divided here",
@@ -262,7 +269,7 @@ pub const TARGETS: &[Target] = &[
         flash: memory(0, 256 * KIB),
         ram: memory(0x2000_0000, 16 * KIB),
         clock_hz: Some(16 * MHZ),
-        board: arm("microbit"),
+        board: arm("microbit", None),
         cycles: Some(CycleModel::CortexM0),
         source: "Nordic nRF51822 Product Specification v3.4 (variant QFAA)",
     },

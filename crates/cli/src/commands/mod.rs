@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, what it does, what it prints.
 
+pub mod bench;
 pub mod check;
 pub mod compile;
 pub mod diff;
@@ -40,6 +41,8 @@ pub enum Command {
     Interpreter(interpreter::Interpreter),
     /// Count what one inference takes on an emulated board, layer by layer
     Profile(profile::Profile),
+    /// Run a benchmark that others have defined on emulated boards
+    Bench(bench::Bench),
     /// Find the first layer whose values differ from the model's
     Diff(diff::Diff),
     /// Print the network as text
@@ -62,6 +65,7 @@ impl Command {
             Self::Compile(_) => compile::NAME,
             Self::Interpreter(_) => interpreter::NAME,
             Self::Profile(_) => profile::NAME,
+            Self::Bench(_) => bench::NAME,
             Self::Diff(_) => diff::NAME,
             Self::Graph(_) => graph::NAME,
             Self::Targets(_) => targets::NAME,
@@ -81,6 +85,7 @@ impl Command {
             Self::Compile(command) => command.run(),
             Self::Interpreter(command) => command.run(),
             Self::Profile(command) => command.run(),
+            Self::Bench(command) => command.run(),
             Self::Diff(command) => command.run(),
             Self::Graph(command) => command.run(),
             Self::Targets(_) => Ok(targets::answer()),

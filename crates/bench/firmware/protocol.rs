@@ -1,0 +1,284 @@
+//! MLPerf Tiny's serial protocol, as the device under test speaks it: bytes in, lines out.
+//!
+//! Plain Rust that knows of no board, so that the text that runs on boards is tested and fuzzed on the host as well.
+//! Nothing in here panics.
+
+/// A command's longest text; what comes beyond replaces its last byte.
+pub const COMMAND_BYTES: usize = 80;
+/// The largest input: 96 × 96 pixels of three colours.
+pub const BUFFER_BYTES: usize = 96 * 96 * 3;
+/// What ends a command.
+pub const END_OF_COMMAND: u8 = b'%';
+/// The line that ends a reply.
+pub const READY: &str = "m-ready";
+
+/// Warm-up inferences where the command names none.
+const WARM_UP: u32 = 10;
+/// Bytes of a line of `db print`.
+const PRINTED_BYTES: usize = 8;
+/// The firmware that the rules know; runners read the benchmark and not this.
+const PROFILE: &[u8] = b"ULPMark for tinyML Firmware V0.0.1";
+const HELP: &[u8] = b"name: the device's name\r\n\
+    profile: the benchmark\r\n\
+    timestamp: the time in microseconds\r\n\
+    db load N: expect an input of N bytes\r\n\
+    db HH..: the next bytes of the input, in hexadecimal\r\n\
+    db print: the input\r\n\
+    infer N [W=10]: N inferences after W to warm up\r\n\
+    results: the results of the last inference\r\n";
+
+/// What the protocol asks of a board and its network.
+pub trait Device {
+    /// The name that `name` gives.
+    const NAME: &'static str;
+    /// The benchmark, `kws01` for one.
+    const BENCHMARK: &'static str;
+    /// Sends bytes to the runner.
+    fn send(&mut self, bytes: &[u8]);
+    /// The time.
+    fn microseconds(&mut self) -> u64;
+    /// Makes the bytes that the runner sent the network's input, unless their number is wrong.
+    fn load(&mut self, sent: &[u8]) -> bool;
+    /// One inference.
+    fn infer(&mut self);
+    /// Value `index` of the results; `sent` is as for [`Device::load`].
+    fn result(&self, sent: &[u8], index: usize) -> Option<f32>;
+}
+
+/// The state between two bytes.
+pub struct Protocol {
+    command: [u8; COMMAND_BYTES],
+    length: usize,
+    buffer: [u8; BUFFER_BYTES],
+    expected: usize,
+    filled: usize,
+}
+
+impl Protocol {
+    /// Before the first command.
+    #[expect(clippy::new_without_default, reason = "a static needs a constant")]
+    pub const fn new() -> Self {
+        Self { command: [0; COMMAND_BYTES], length: 0, buffer: [0; BUFFER_BYTES], expected: 0, filled: 0 }
+    }
+
+    /// Says that the device has started.
+    pub fn start(&mut self, device: &mut impl Device) {
+        line(device, &[b"m-timestamp-mode-performance"]);
+        timestamp(device);
+        line(device, &[b"m-init-done"]);
+        line(device, &[READY.as_bytes()]);
+    }
+
+    /// Takes a byte, and answers where it ends a command. Line ends are skipped, for people at a terminal.
+    pub fn receive(&mut self, byte: u8, device: &mut impl Device) {
+        match byte {
+            END_OF_COMMAND => {
+                let (command, length) = (self.command, self.length);
+                self.length = 0;
+                self.answer(command.get(..length).unwrap_or_default(), device);
+                line(device, &[READY.as_bytes()]);
+            }
+            b'\r' | b'\n' => {}
+            byte => {
+                let place = self.length.min(COMMAND_BYTES - 1);
+                if let Some(slot) = self.command.get_mut(place) {
+                    *slot = byte;
+                }
+                self.length = place + 1;
+            }
+        }
+    }
+
+    fn answer<D: Device>(&mut self, command: &[u8], device: &mut D) {
+        let mut words = command.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        match words.next().unwrap_or_default() {
+            b"name" => line(device, &[b"m-name-dut-[", D::NAME.as_bytes(), b"]"]),
+            b"profile" => {
+                line(device, &[b"m-profile-[", PROFILE, b"]"]);
+                line(device, &[b"m-model-[", D::BENCHMARK.as_bytes(), b"]"]);
+            }
+            b"timestamp" => timestamp(device),
+            b"help" => device.send(HELP),
+            b"db" => match words.next().unwrap_or_default() {
+                b"load" => self.expect(words.next().map_or(0, number), device),
+                b"print" => self.print(device),
+                digits => self.append(digits, device),
+            },
+            b"infer" => self.infer(words.next().map_or(1, number), words.next().map_or(WARM_UP, number), device),
+            b"results" => self.results(device),
+            _ => {
+                device.send(b"e-[Unknown command: ");
+                for byte in command {
+                    device.send(&[if byte.is_ascii_graphic() || *byte == b' ' { *byte } else { b'?' }]);
+                }
+                line(device, &[b"]"]);
+            }
+        }
+    }
+
+    fn expect(&mut self, bytes: u32, device: &mut impl Device) {
+        (self.expected, self.filled) = (0, 0);
+        if bytes == 0 || bytes as usize > BUFFER_BYTES {
+            return line(device, &[b"e-[The size must be 1 to ", Digits::of(BUFFER_BYTES as u64).text(), b"]"]);
+        }
+        self.expected = bytes as usize;
+        line(device, &[b"m-[Expecting ", Digits::of(bytes.into()).text(), b" bytes]"]);
+    }
+
+    fn append(&mut self, digits: &[u8], device: &mut impl Device) {
+        if self.expected == 0 {
+            return line(device, &[b"e-[No bytes are expected: db load N comes first]"]);
+        }
+        if digits.is_empty()
+            || !digits.len().is_multiple_of(2)
+            || digits.iter().any(|&digit| hexadecimal(digit).is_none())
+        {
+            return line(device, &[b"e-[Bytes are two hexadecimal digits each]"]);
+        }
+        for pair in digits.chunks(2) {
+            let byte = pair.iter().fold(0u8, |byte, &digit| (byte << 4) | hexadecimal(digit).unwrap_or(0));
+            if self.filled < self.expected {
+                if let Some(place) = self.buffer.get_mut(self.filled) {
+                    *place = byte;
+                }
+                self.filled += 1;
+            }
+        }
+        if self.filled == self.expected {
+            line(device, &[b"m-load-done"]);
+        }
+    }
+
+    /// What the runner has sent of the input.
+    fn sent(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
+    }
+
+    fn print(&self, device: &mut impl Device) {
+        for bytes in self.sent().chunks(PRINTED_BYTES) {
+            device.send(b"m-buffer");
+            for byte in bytes {
+                let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+                device.send(&[b'-', digit(byte >> 4), digit(byte & 15)]);
+            }
+            line(device, &[]);
+        }
+    }
+
+    fn infer(&self, inferences: u32, warm_up: u32, device: &mut impl Device) {
+        if inferences == 0 {
+            return line(device, &[b"e-[Inference iterations must be >0]"]);
+        }
+        let sent = self.sent();
+        if !device.load(sent) {
+            let bytes = Digits::of(sent.len() as u64);
+            return line(device, &[b"e-[The input is not what the network takes: ", bytes.text(), b" bytes]"]);
+        }
+        line(device, &[b"m-warmup-start-", Digits::of(warm_up.into()).text()]);
+        for _ in 0..warm_up {
+            device.infer();
+        }
+        line(device, &[b"m-warmup-done"]);
+        line(device, &[b"m-infer-start-", Digits::of(inferences.into()).text()]);
+        timestamp(device);
+        for _ in 0..inferences {
+            device.infer();
+        }
+        timestamp(device);
+        line(device, &[b"m-infer-done"]);
+        self.results(device);
+    }
+
+    fn results(&self, device: &mut impl Device) {
+        device.send(b"m-results-[");
+        let mut index = 0;
+        while let Some(value) = device.result(self.sent(), index) {
+            if index > 0 {
+                device.send(b",");
+            }
+            device.send(Digits::of_real(value).text());
+            index += 1;
+        }
+        line(device, &[b"]"]);
+    }
+}
+
+/// Sends a line of these parts.
+fn line(device: &mut impl Device, parts: &[&[u8]]) {
+    for part in parts {
+        device.send(part);
+    }
+    device.send(b"\r\n");
+}
+
+fn timestamp(device: &mut impl Device) {
+    let now = device.microseconds();
+    line(device, &[b"m-lap-us-", Digits::of(now).text()]);
+}
+
+/// The number that a word begins with, 0 where it begins with none.
+fn number(word: &[u8]) -> u32 {
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |value: u32, byte| value.saturating_mul(10).saturating_add(u32::from(byte & 15)))
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// The decimal digits of a number, which stand at the end.
+pub struct Digits {
+    text: [u8; Self::MOST],
+    start: usize,
+}
+
+impl Digits {
+    /// Digits of the largest number, a point and a sign.
+    const MOST: usize = 22;
+
+    /// A whole number.
+    pub fn of(value: u64) -> Self {
+        Self::with_point(value, 0)
+    }
+
+    /// A real number, rounded to three decimals.
+    pub fn of_real(value: f32) -> Self {
+        let thousandths = (f64::from(value) * 1000.0 + if value < 0.0 { -0.5 } else { 0.5 }) as i64;
+        let mut digits = Self::with_point(thousandths.unsigned_abs(), 3);
+        if thousandths < 0 {
+            digits.push(b'-');
+        }
+        digits
+    }
+
+    fn with_point(mut value: u64, decimals: u32) -> Self {
+        let mut digits = Self { text: [b'0'; Self::MOST], start: Self::MOST };
+        let mut written = 0;
+        while value > 0 || written <= decimals {
+            digits.push(b'0' + (value % 10) as u8);
+            value /= 10;
+            written += 1;
+            if written == decimals {
+                digits.push(b'.');
+            }
+        }
+        digits
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(place) = self.text.get_mut(self.start) {
+            *place = byte;
+        }
+    }
+
+    /// The digits as text.
+    pub fn text(&self) -> &[u8] {
+        self.text.get(self.start..).unwrap_or_default()
+    }
+}

@@ -1,0 +1,133 @@
+//! The official inputs of a benchmark: a folder of files, and the list `y_labels.csv` that names them with their classes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::benchmarks::{Benchmark, Element, Task};
+use super::runner::WINDOW_COUNT;
+use crate::error::{BenchError, file};
+
+/// The list of a folder.
+const LABELS: &str = "y_labels.csv";
+
+/// One input, as the runner sends it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The file that it is of.
+    pub file: String,
+    /// The file's class.
+    pub class: Option<u32>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A file of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    class: u32,
+    /// Bytes from one window of the file to the next; none where the file is one input.
+    stride: Option<usize>,
+}
+
+/// A benchmark's inputs.
+#[derive(Clone, Debug)]
+pub struct Data {
+    benchmark: &'static Benchmark,
+    folder: PathBuf,
+    entries: Vec<Entry>,
+}
+
+impl Data {
+    /// Looks for the inputs of `benchmark` in `folder`: in a folder in it whose name begins with the official one, or in
+    /// itself; none where there are none.
+    ///
+    /// # Errors
+    /// Where the list cannot be read.
+    pub fn find(folder: &Path, benchmark: &'static Benchmark) -> Result<Option<Self>, BenchError> {
+        let mut folders: Vec<PathBuf> = fs::read_dir(folder)
+            .map_err(file("read", folder))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(benchmark.data)))
+            .collect();
+        folders.sort();
+        let Some(folder) = folders.into_iter().find(|folder| folder.join(LABELS).is_file()) else { return Ok(None) };
+        let path = folder.join(LABELS);
+        let text = fs::read_to_string(&path).map_err(file("read", &path))?;
+        let wrong = |reason: String| BenchError::Data { benchmark: benchmark.id, path: path.clone(), reason };
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let entries = lines
+            .map(|(index, line)| {
+                entry(line).ok_or_else(|| wrong(format!("line {} is not FILE,CLASSES,CLASS[,BYTES,STRIDE]", index + 1)))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if entries.is_empty() {
+            return Err(wrong("it lists no files".into()));
+        }
+        Ok(Some(Self { benchmark, folder, entries }))
+    }
+
+    /// Number of files.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are no files.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The inputs in file `index`: one, or its windows.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or has a wrong length.
+    pub fn samples(&self, index: usize, task: &Task) -> Result<Vec<Sample>, BenchError> {
+        let Some(Entry { name, class, stride }) = self.entries.get(index) else { return Ok(Vec::new()) };
+        let path = self.folder.join(name);
+        let content = fs::read(&path).map_err(file("read", &path))?;
+        let bytes = task.bytes();
+        let fits = match stride {
+            Some(_) => content.len() >= bytes,
+            None => content.len() == bytes,
+        };
+        if !fits {
+            let reason = format!("it has {} bytes, and an input of the network takes {bytes}", content.len());
+            return Err(BenchError::Data { benchmark: self.benchmark.id, path, reason });
+        }
+        let windows = content.windows(bytes).step_by(stride.unwrap_or(bytes));
+        Ok(windows.map(|bytes| Sample { file: name.clone(), class: Some(*class), bytes: bytes.to_vec() }).collect())
+    }
+}
+
+/// Inputs for want of official ones, as many as there are windows: xorshift32 (shifts 13, 17, 5; seed 1), bytes as they are,
+/// floats `byte / 2`.
+pub fn pseudo_random(task: &Task) -> Vec<Sample> {
+    let mut state = 1u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    let mut bytes = || -> Vec<u8> {
+        let elements = 0..task.benchmark.inputs;
+        match task.benchmark.element {
+            Element::Quantised | Element::Colour => elements.map(|_| next()).collect(),
+            Element::Float => elements.flat_map(|_| (f32::from(next().cast_signed()) / 2.0).to_le_bytes()).collect(),
+        }
+    };
+    (0..WINDOW_COUNT)
+        .map(|index| Sample { file: format!("pseudo-random {index}"), class: None, bytes: bytes() })
+        .collect()
+}
+
+/// `FILE,CLASSES,CLASS`, or with `,BYTES,STRIDE` for files of overlapping windows.
+fn entry(line: &str) -> Option<Entry> {
+    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+    let (name, class, stride) = match fields.as_slice() {
+        [name, _, class] => (name, class, None),
+        [name, _, class, _, stride] => (name, class, Some(stride.parse().ok().filter(|&stride| stride > 0)?)),
+        _ => return None,
+    };
+    Some(Entry { name: (*name).to_owned(), class: class.parse().ok()?, stride })
+}

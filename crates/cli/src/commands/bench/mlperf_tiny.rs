@@ -1,0 +1,407 @@
+//! `rasbora bench mlperf-tiny`: the official benchmarks on emulated boards, and the files of a submission.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use rasbora_bench::Measurement;
+use rasbora_bench::mlperf_tiny::{
+    self as tiny, Accuracy, BENCHMARKS, Benchmark, Data, Device, Floor, Image, Performance, Sample, Task, Ticks,
+};
+use rasbora_compiler::target::Target;
+use serde::Serialize;
+
+use super::NAME;
+use crate::budget;
+use crate::commands::{COUNTED, STATIC, Sources};
+use crate::failure::Failure;
+use crate::interrupt::emulating;
+use crate::model::{FrontEndArgument, ModelFile, Named};
+use crate::output::Answer;
+use crate::screen::{self, Align, BAD, BOLD, Bar, Cell, DIM, GOOD, Table, number, styled};
+
+/// Arguments of `rasbora bench mlperf-tiny`.
+#[derive(Debug, clap::Args)]
+pub struct MlperfTiny {
+    /// The targets whose emulated boards run them
+    #[arg(long, value_name = "TARGET", num_args = 1.., default_values_t = ["cortex-m4".to_owned()])]
+    on: Vec<String>,
+    /// The folder with the reference models, named as in mlcommons/tiny
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    models: PathBuf,
+    /// The folder with the official inputs: kws01/, vww01/, ic01/, ad01/, each with y_labels.csv
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// What is measured
+    #[arg(long, value_name = "MODE", default_value = "all")]
+    mode: Mode,
+    /// The benchmarks; all whose models are there by default
+    #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
+    benchmarks: Vec<String>,
+    /// The clock of the boards in MHz; the targets' own by default
+    #[arg(long, value_name = "MHZ")]
+    clock: Option<f64>,
+    /// How long a board may be silent before it is taken to hang, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    watchdog: u64,
+    /// Write results.txt, results.json and log.txt of a submission into this folder
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Mode {
+    /// Five windows of ten seconds
+    Performance,
+    /// Results of the official inputs
+    Accuracy,
+    /// Both
+    All,
+}
+
+/// A benchmark on a target.
+struct Job {
+    target: &'static Target,
+    benchmark: &'static Benchmark,
+    model: PathBuf,
+}
+
+/// What a job found out.
+#[derive(Serialize)]
+struct Report {
+    benchmark: &'static str,
+    task: &'static str,
+    target: &'static str,
+    model: Named,
+    /// What the figures of time count: `cycles` or `instructions`.
+    unit: &'static str,
+    cycle_model: Option<&'static str>,
+    clock_hz: u32,
+    /// What the inputs of the windows are.
+    input: String,
+    performance: Option<Timing>,
+    accuracy: Option<Score>,
+    arena_bytes: u64,
+    stack_bytes: Option<u32>,
+    code_bytes: Option<u64>,
+    constants_bytes: Option<u64>,
+    #[serde(skip)]
+    files: tiny::Files,
+}
+
+/// The five windows.
+#[derive(Serialize)]
+struct Timing {
+    latency_ms: f64,
+    throughput: f64,
+    /// Ticks an inference, of the window of median throughput.
+    ticks: f64,
+    /// What `rasbora profile` counts for the first window's input.
+    profile_ticks: u64,
+    /// The most that a window's inference takes above the profile of its input: the protocol's share.
+    overhead_ticks: f64,
+    windows: Vec<tiny::Window>,
+}
+
+#[derive(Serialize)]
+struct Score {
+    files: usize,
+    inferences: usize,
+    /// Inputs that were run on the board too, with equal bytes.
+    checked: usize,
+    top1: Option<f64>,
+    auc: Option<f64>,
+    floor: f64,
+    reached: bool,
+}
+
+#[derive(Serialize)]
+struct Body {
+    results: Vec<Report>,
+    /// What could not be measured, and why.
+    missing: Vec<String>,
+    sources: Sources,
+}
+
+impl MlperfTiny {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Where nothing can be measured, or a board fails.
+    pub fn run(&self) -> Result<Answer, Failure> {
+        let (jobs, mut missing) = self.jobs()?;
+        if jobs.is_empty() {
+            let help = "rasbora bench mlperf-tiny --fetch DIR downloads the reference models";
+            return Err(Failure::failed("not_found", missing.join("\n")).help(help));
+        }
+        let results = emulating(|| self.measure_all(&jobs))?;
+        missing.extend(self.missing_data(&jobs)?);
+        if let Some(output) = &self.output {
+            for (path, content) in results.iter().flat_map(|report| &report.files) {
+                let path = output.join(path);
+                let folder = path.parent().unwrap_or(output);
+                std::fs::create_dir_all(folder).map_err(|error| Failure::unwritable(folder, &error))?;
+                crate::files::write(&path, content)?;
+            }
+        }
+        let reached = results.iter().all(|report| report.accuracy.as_ref().is_none_or(|score| score.reached));
+        let body = Body { results, missing, sources: sources() };
+        Ok(Answer::new(NAME, text(&body), &body).decided(reached))
+    }
+
+    /// What is to be run, and which models are missing.
+    fn jobs(&self) -> Result<(Vec<Job>, Vec<String>), Failure> {
+        let targets = self.on.iter().map(|name| budget::target(name)).collect::<Result<Vec<_>, _>>()?;
+        let known = || BENCHMARKS.iter().map(|benchmark| benchmark.id).collect::<Vec<_>>().join(", ");
+        let chosen = self.benchmarks.iter().map(|id| {
+            tiny::find(id)
+                .ok_or_else(|| Failure::usage(format!("there is no benchmark '{id}'; there are: {}", known())))
+        });
+        let chosen = chosen.collect::<Result<Vec<_>, _>>()?;
+        let benchmarks = if chosen.is_empty() { BENCHMARKS.iter().collect() } else { chosen };
+        let (mut jobs, mut missing) = (Vec::new(), Vec::new());
+        for benchmark in benchmarks {
+            let model = self.models.join(benchmark.model);
+            if model.is_file() {
+                jobs.extend(targets.iter().map(|target| Job { target, benchmark, model: model.clone() }));
+            } else {
+                missing.push(format!("{}: '{}' is not there", benchmark.id, model.display()));
+            }
+        }
+        Ok((jobs, missing))
+    }
+
+    /// Which official inputs are not there.
+    fn missing_data(&self, jobs: &[Job]) -> Result<Vec<String>, Failure> {
+        let mut missing = Vec::new();
+        for job in jobs {
+            let Benchmark { id, data, .. } = job.benchmark;
+            if self.data(job.benchmark)?.is_none() {
+                missing.push(format!(
+                    "{id}: no official inputs, so no accuracy; get https://github.com/eembc/energyrunner, folder \
+                     datasets/{data}, add the inputs as its README says, and name the folder with --data"
+                ));
+            }
+        }
+        missing.dedup();
+        Ok(missing)
+    }
+
+    fn data(&self, benchmark: &'static Benchmark) -> Result<Option<Data>, Failure> {
+        let Some(folder) = &self.data else { return Ok(None) };
+        Ok(Data::find(folder, benchmark)?)
+    }
+
+    /// Runs the jobs, as many boards at a time as this machine has cores.
+    fn measure_all(&self, jobs: &[Job]) -> Result<Vec<Report>, Failure> {
+        let bar = Bar::start(jobs.len() as u64);
+        let next = AtomicUsize::new(0);
+        let reports: Mutex<Vec<Option<Result<Report, Failure>>>> = Mutex::new(jobs.iter().map(|_| None).collect());
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(job) = jobs.get(index) else { return };
+                let report = self.measure(job, &bar);
+                bar.done();
+                reports.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(report);
+            }
+        };
+        let boards = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+        thread::scope(|scope| (0..boards).for_each(|_| drop(scope.spawn(work))));
+        reports.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect()
+    }
+
+    fn measure(&self, job: &Job, bar: &Bar) -> Result<Report, Failure> {
+        let &Job { target, benchmark, .. } = job;
+        let file = ModelFile::read(&job.model)?;
+        let program = file.program(target.isa, &FrontEndArgument::default())?;
+        let task = Task::new(benchmark, &program)?;
+        let ticks = Ticks::of(target, self.clock.map(|mhz| (mhz * 1e6) as u32));
+        let image = Image::build(target, ticks, task, &program)?;
+        let data = self.data(benchmark)?;
+        let mut report = Report {
+            benchmark: benchmark.id,
+            task: benchmark.task,
+            target: target.name,
+            model: file.named(),
+            unit: ticks.unit(),
+            cycle_model: ticks.model,
+            clock_hz: ticks.hz,
+            input: "official".into(),
+            performance: None,
+            accuracy: None,
+            arena_bytes: program.arena_bytes as u64,
+            stack_bytes: None,
+            code_bytes: None,
+            constants_bytes: None,
+            files: tiny::Files::new(),
+        };
+        if self.mode != Mode::Accuracy {
+            self.time(&image, data.as_ref(), &mut report)?;
+        }
+        if let (true, Some(data)) = (self.mode != Mode::Performance, &data) {
+            bar.add(data.len() as u64);
+            let scored = tiny::accuracy(&image, &program, data, || bar.done())?;
+            report.files.extend(tiny::accuracy_files(target.name, &task, &image.name(), &scored));
+            report.accuracy = Some(Score::new(&scored, benchmark));
+        }
+        Ok(report)
+    }
+
+    /// The five windows, and the profile of the same inputs.
+    fn time(&self, image: &Image, data: Option<&Data>, report: &mut Report) -> Result<(), Failure> {
+        let samples = match data {
+            Some(data) => first_samples(data, &image.task)?,
+            None => {
+                report.input = "xorshift32, seed 1".into();
+                tiny::pseudo_random(&image.task)
+            }
+        };
+        let mut device = Device::start(image, Duration::from_secs(self.watchdog))?;
+        let run = tiny::performance(&mut device, image.task.benchmark.id, &samples)?;
+        drop(device);
+        let profile = image.profile(&samples)?;
+        report.stack_bytes = Some(profile.stack_bytes);
+        report.code_bytes = Some(profile.flash.code);
+        report.constants_bytes = Some(profile.flash.constants);
+        report.files.extend(tiny::performance_files(report.target, &image.task, image.ticks, &run));
+        report.performance = Some(Timing::new(&run, &profile));
+        Ok(())
+    }
+}
+
+/// The first inputs of the list, as many as there are windows.
+fn first_samples(data: &Data, task: &Task) -> Result<Vec<Sample>, Failure> {
+    let mut samples = Vec::new();
+    for index in 0..data.len().min(tiny::WINDOW_COUNT) {
+        samples.extend(data.samples(index, task)?.into_iter().next());
+    }
+    Ok(samples)
+}
+
+impl Timing {
+    fn new(run: &Performance, profile: &Measurement) -> Self {
+        let counts: Vec<u64> = profile.calls.iter().map(|count| count.cycles.unwrap_or(count.instructions)).collect();
+        let above =
+            run.windows.iter().zip(counts.iter().cycle()).map(|(window, &count)| window.ticks_each() - count as f64);
+        Self {
+            latency_ms: 1e3 / run.throughput(),
+            throughput: run.throughput(),
+            ticks: run.ticks(),
+            profile_ticks: counts.first().copied().unwrap_or_default(),
+            overhead_ticks: above.fold(f64::MIN, f64::max),
+            windows: run.windows.clone(),
+        }
+    }
+}
+
+impl Score {
+    fn new(run: &Accuracy, benchmark: &Benchmark) -> Self {
+        let (Floor::Top1(floor) | Floor::Auc(floor)) = benchmark.floor;
+        Self {
+            files: run.files,
+            inferences: run.inferences,
+            checked: run.checked,
+            top1: run.scores.top1,
+            auc: run.scores.auc,
+            floor,
+            reached: run.scores.reach(benchmark.floor),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match (self.top1, self.auc) {
+            (Some(top1), _) => format!("{top1:.1} %"),
+            (None, Some(auc)) => format!("AUC {auc:.3}"),
+            (None, None) => "–".into(),
+        }
+    }
+}
+
+fn sources() -> Sources {
+    [
+        ("results.performance.ticks", "modelled by cycle_model; counted where unit is instructions"),
+        ("results.performance.latency_ms", "ticks by clock_hz"),
+        ("results.performance.throughput", "ticks by clock_hz"),
+        ("results.accuracy", "the board's program on this machine, a sample of it on the board too"),
+        ("results.arena_bytes", STATIC),
+        ("results.stack_bytes", COUNTED),
+        ("results.code_bytes", STATIC),
+        ("results.constants_bytes", STATIC),
+    ]
+    .map(|(figure, source)| (figure, source.to_owned()))
+    .into()
+}
+
+fn text(body: &Body) -> String {
+    let mut table = Table::titled(&[
+        ("benchmark", Align::Left),
+        ("target", Align::Left),
+        ("ms", Align::Right),
+        ("inf./s", Align::Right),
+        ("ticks", Align::Right),
+        ("", Align::Left),
+        ("score", Align::Right),
+        ("floor", Align::Right),
+        ("arena B", Align::Right),
+        ("stack B", Align::Right),
+        ("code B", Align::Right),
+        ("constants B", Align::Right),
+    ]);
+    for report in &body.results {
+        let timing = |figure: &dyn Fn(&Timing) -> String| report.performance.as_ref().map_or("–".into(), figure);
+        let score = report.accuracy.as_ref();
+        let style = score.map_or(DIM, |score| if score.reached { GOOD } else { BAD });
+        let count = |figure: Option<u64>| figure.map_or("–".into(), number);
+        table.row([
+            Cell::new(report.benchmark, BOLD),
+            report.target.into(),
+            timing(&|timing| format!("{:.2}", timing.latency_ms)).into(),
+            timing(&|timing| format!("{:.3}", timing.throughput)).into(),
+            timing(&|timing| number(timing.ticks as u64)).into(),
+            Cell::new(report.unit, DIM),
+            Cell::new(score.map_or("–".into(), Score::shown), style),
+            Cell::new(score.map_or("–".into(), |score| screen::real(score.floor)), DIM),
+            number(report.arena_bytes).into(),
+            count(report.stack_bytes.map(u64::from)).into(),
+            count(report.code_bytes).into(),
+            count(report.constants_bytes).into(),
+        ]);
+    }
+    let mut text = table.render();
+    let overhead = |report: &Report| report.performance.as_ref().map(|timing| timing.overhead_ticks);
+    let clocks: BTreeSet<String> = body
+        .results
+        .iter()
+        .map(|report| format!("{} at {} MHz", report.unit, f64::from(report.clock_hz) / 1e6))
+        .collect();
+    let clocks = clocks.into_iter().collect::<Vec<_>>().join(", ");
+    let mut notes = vec![format!(
+        "five windows of at least ten seconds each by the board's clock ({clocks}), the median throughput; cycles are \
+         modelled at zero wait states, instructions counted, on emulated boards (QEMU)"
+    )];
+    if let Some(most) = body.results.iter().filter_map(overhead).max_by(f64::total_cmp) {
+        notes.push(format!(
+            "an inference takes at most {most:.0} ticks more than in rasbora profile: its input is put in place"
+        ));
+    }
+    let scored = body.results.iter().filter_map(|report| Some((report.benchmark, report.accuracy.as_ref()?)));
+    notes.extend(scored.map(|(id, score)| {
+        format!(
+            "{id}: {} files, {} of them on the board too, with equal bytes",
+            number(score.files as u64),
+            score.checked
+        )
+    }));
+    notes.extend(body.missing.iter().cloned());
+    text.push('\n');
+    for note in notes {
+        text += &styled(&screen::wrapped(&note, 2), DIM);
+    }
+    text
+}
