@@ -43,6 +43,9 @@ const C: &[Package] = &[
     Package { name: "make", present: || runs("make") },
 ];
 
+/// What downloads the reference models.
+const DOWNLOAD: &[Package] = &[Package { name: "curl", present: || runs("curl") }];
+
 /// What runs WebAssembly, and what checks the types of its wrapper.
 const NODE: &[Package] = &[
     Package { name: "nodejs", present: || runs("node") },
@@ -65,7 +68,7 @@ pub fn for_boards() -> Result<()> {
 
 /// Installs what the tests need and this machine lacks.
 pub fn for_tests() -> Result<()> {
-    install(BOARDS.iter().chain(ORACLES).chain(C).chain(NODE))
+    install(BOARDS.iter().chain(ORACLES).chain(C).chain(DOWNLOAD).chain(NODE))
 }
 
 /// Installs what the examples need and this machine lacks.

@@ -166,6 +166,14 @@ pub enum BenchError {
         /// This machine's.
         host: String,
     },
+    /// A file could not be downloaded.
+    #[error("{url} could not be downloaded: {reason}")]
+    Download {
+        /// Where from.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
     /// The emulator left fewer results than the run should have.
     #[error("{file}, which the run leaves behind, is not as expected: {reason}; the emulator said:\n{output}")]
     Results {

@@ -154,8 +154,13 @@ pub struct Device {
     lines: Receiver<Vec<u8>>,
     folder: TempDir,
     quiet: Duration,
+    /// When it last said something, or was asked.
+    heard: Instant,
     said: Vec<String>,
 }
+
+/// How often an interruption is looked for.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// How many of the lines that a board said are shown where something is wrong.
 const SHOWN_LINES: usize = 20;
@@ -184,7 +189,7 @@ impl Device {
             }
         });
         let machine = board.machine.to_owned();
-        let mut device = Self { machine, child, input, lines, folder, quiet, said: Vec::new() };
+        let mut device = Self { machine, child, input, lines, folder, quiet, heard: Instant::now(), said: Vec::new() };
         device.reply("power on")?;
         Ok(device)
     }
@@ -200,8 +205,10 @@ impl Device {
         self.reply(command)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let Some(input) = &mut self.input else { return Ok(()) };
+        self.heard = Instant::now();
         input.write_all(bytes)?;
         input.flush()
     }
@@ -209,11 +216,7 @@ impl Device {
     fn reply(&mut self, command: &str) -> Result<Vec<String>, BenchError> {
         let mut reply = Vec::new();
         loop {
-            let line = self.line(command)?;
-            self.said.push(line.clone());
-            if self.said.len() > 2 * SHOWN_LINES {
-                self.said.drain(..SHOWN_LINES);
-            }
+            let Some(line) = self.poll_line(command, SLICE)? else { continue };
             if line.contains(READY) {
                 return Ok(reply);
             }
@@ -221,26 +224,26 @@ impl Device {
         }
     }
 
-    fn line(&mut self, command: &str) -> Result<String, BenchError> {
-        const SLICE: Duration = Duration::from_millis(100);
-        let start = Instant::now();
-        loop {
-            match self.lines.recv_timeout(SLICE.min(self.quiet)) {
-                Ok(line) => {
-                    let text = String::from_utf8_lossy(&line);
-                    return Ok(text.trim_matches(['\r', '\n', '\0']).to_owned());
+    /// The next line, if it comes within `limit`.
+    pub(crate) fn poll_line(&mut self, command: &str, limit: Duration) -> Result<Option<String>, BenchError> {
+        match self.lines.recv_timeout(limit) {
+            Ok(line) => {
+                let line = String::from_utf8_lossy(&line).trim_matches(['\r', '\n', '\0']).to_owned();
+                self.heard = Instant::now();
+                self.said.push(line.clone());
+                if self.said.len() > 2 * SHOWN_LINES {
+                    self.said.drain(..SHOWN_LINES);
                 }
-                Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
-                Err(RecvTimeoutError::Timeout) if start.elapsed() < self.quiet && !emulator::interrupted() => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(BenchError::Silent {
-                        machine: self.machine.clone(),
-                        command: command.to_owned(),
-                        limit: self.quiet,
-                        output: self.output(),
-                    });
-                }
+                Ok(Some(line))
             }
+            Err(RecvTimeoutError::Disconnected) => Err(self.ended()),
+            Err(RecvTimeoutError::Timeout) if self.heard.elapsed() < self.quiet && !emulator::interrupted() => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(BenchError::Silent {
+                machine: self.machine.clone(),
+                command: command.to_owned(),
+                limit: self.quiet,
+                output: self.output(),
+            }),
         }
     }
 

@@ -7,6 +7,9 @@ mod accuracy;
 mod benchmarks;
 mod data;
 mod device;
+mod fetch;
+#[cfg(unix)]
+mod pty;
 mod runner;
 mod score;
 mod submission;
@@ -21,6 +24,9 @@ pub use accuracy::{Accuracy, Scores, accuracy};
 pub use benchmarks::{BENCHMARKS, Benchmark, Element, Floor, Task, find};
 pub use data::{Data, Sample, pseudo_random};
 pub use device::{Device, Image, Ticks};
+pub use fetch::{REFERENCE, fetch};
+#[cfg(unix)]
+pub use pty::serve;
 pub use runner::{Performance, WINDOW_COUNT, Window, performance};
 pub use score::{area_under_curve, macro_area_under_curve, top1};
 pub use submission::{Files, accuracy_files, meaning, performance_files};

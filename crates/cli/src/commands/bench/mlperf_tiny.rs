@@ -1,7 +1,7 @@
 //! `rasbora bench mlperf-tiny`: the official benchmarks on emulated boards, and the files of a submission.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -12,6 +12,7 @@ use rasbora_bench::Measurement;
 use rasbora_bench::mlperf_tiny::{
     self as tiny, Accuracy, BENCHMARKS, Benchmark, Data, Device, Floor, Image, Performance, Sample, Task, Ticks,
 };
+use rasbora_compiler::program::Program;
 use rasbora_compiler::target::Target;
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ use crate::failure::Failure;
 use crate::interrupt::emulating;
 use crate::model::{FrontEndArgument, ModelFile, Named};
 use crate::output::Answer;
-use crate::screen::{self, Align, BAD, BOLD, Bar, Cell, DIM, GOOD, Table, number, styled};
+use crate::screen::{self, Align, BAD, BOLD, Bar, Cell, DIM, GOOD, Progress, Table, number, styled};
 
 /// Arguments of `rasbora bench mlperf-tiny`.
 #[derive(Debug, clap::Args)]
@@ -48,6 +49,12 @@ pub struct MlperfTiny {
     /// How long a board may be silent before it is taken to hang, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     watchdog: u64,
+    /// Download the reference models into this folder, and do nothing else
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "pty"])]
+    fetch: Option<PathBuf>,
+    /// Put the board of one benchmark on a pseudo-terminal for the official runner, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["output", "mode"])]
+    pty: bool,
     /// Write results.txt, results.json and log.txt of a submission into this folder
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -134,10 +141,16 @@ impl MlperfTiny {
     /// # Errors
     /// Where nothing can be measured, or a board fails.
     pub fn run(&self) -> Result<Answer, Failure> {
+        if let Some(folder) = &self.fetch {
+            return fetched(folder);
+        }
         let (jobs, mut missing) = self.jobs()?;
         if jobs.is_empty() {
             let help = "rasbora bench mlperf-tiny --fetch DIR downloads the reference models";
             return Err(Failure::failed("not_found", missing.join("\n")).help(help));
+        }
+        if self.pty {
+            return self.serve(&jobs);
         }
         let results = emulating(|| self.measure_all(&jobs))?;
         missing.extend(self.missing_data(&jobs)?);
@@ -216,13 +229,20 @@ impl MlperfTiny {
         reports.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect()
     }
 
+    /// The firmware of a job, with what it is made of.
+    fn build(&self, job: &Job) -> Result<(ModelFile, Program, Image), Failure> {
+        let file = ModelFile::read(&job.model)?;
+        let program = file.program(job.target.isa, &FrontEndArgument::default())?;
+        let task = Task::new(job.benchmark, &program)?;
+        let ticks = Ticks::of(job.target, self.clock.map(|mhz| (mhz * 1e6) as u32));
+        let image = Image::build(job.target, ticks, task, &program)?;
+        Ok((file, program, image))
+    }
+
     fn measure(&self, job: &Job, bar: &Bar) -> Result<Report, Failure> {
         let &Job { target, benchmark, .. } = job;
-        let file = ModelFile::read(&job.model)?;
-        let program = file.program(target.isa, &FrontEndArgument::default())?;
-        let task = Task::new(benchmark, &program)?;
-        let ticks = Ticks::of(target, self.clock.map(|mhz| (mhz * 1e6) as u32));
-        let image = Image::build(target, ticks, task, &program)?;
+        let (file, program, image) = self.build(job)?;
+        let (task, ticks) = (image.task, image.ticks);
         let data = self.data(benchmark)?;
         let mut report = Report {
             benchmark: benchmark.id,
@@ -253,6 +273,28 @@ impl MlperfTiny {
         Ok(report)
     }
 
+    /// The board of the one job on a pseudo-terminal.
+    #[cfg(unix)]
+    fn serve(&self, jobs: &[Job]) -> Result<Answer, Failure> {
+        let [job] = jobs else {
+            return Err(Failure::usage("a pseudo-terminal takes one benchmark and one target")
+                .help("name them: --pty --benchmarks kws01 --on cortex-m4"));
+        };
+        emulating(|| {
+            let (.., image) = self.build(job)?;
+            let name = image.name();
+            tiny::serve(&image, Duration::from_secs(self.watchdog), |path| {
+                screen::note(&format!("{} on {}: {name}; Ctrl-C ends it", job.benchmark.id, path.display()));
+            })?;
+            Ok(Answer::new(NAME, String::new(), &()))
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn serve(&self, _jobs: &[Job]) -> Result<Answer, Failure> {
+        Err(Failure::usage("there are no pseudo-terminals here"))
+    }
+
     /// The five windows, and the profile of the same inputs.
     fn time(&self, image: &Image, data: Option<&Data>, report: &mut Report) -> Result<(), Failure> {
         let samples = match data {
@@ -273,6 +315,22 @@ impl MlperfTiny {
         report.performance = Some(Timing::new(&run, &profile));
         Ok(())
     }
+}
+
+#[derive(Serialize)]
+struct Fetched {
+    folder: String,
+    downloaded: Vec<String>,
+}
+
+fn fetched(folder: &Path) -> Result<Answer, Failure> {
+    let progress = Progress::start(format!("downloading from {}", tiny::REFERENCE));
+    let downloaded = tiny::fetch(tiny::REFERENCE, folder)?;
+    drop(progress);
+    let downloaded: Vec<String> = downloaded.iter().map(|path| path.display().to_string()).collect();
+    let folder = folder.display().to_string();
+    let text = format!("  the reference models are in {folder}, {} of them downloaded now\n", downloaded.len());
+    Ok(Answer::new(NAME, text, &Fetched { folder, downloaded }))
 }
 
 /// The first inputs of the list, as many as there are windows.
