@@ -7,7 +7,12 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::{cargo, output, rasbora, root, run};
 
 /// Target, and the folder of seeds that it starts from.
-const TARGETS: [(&str, &str); 3] = [("import", "examples/digits"), ("packed", PACKED), ("text", "fuzz/seeds/text")];
+const TARGETS: [(&str, &str); 4] = [
+    ("import", "examples/digits"),
+    ("packed", PACKED),
+    ("protocol", "fuzz/seeds/protocol"),
+    ("text", "fuzz/seeds/text"),
+];
 
 /// Where packed programs of the digits model are made, for each instruction set.
 const PACKED: &str = "target/fuzz-seeds";

@@ -282,3 +282,132 @@ impl Digits {
         self.text.get(self.start..).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A board whose network adds up its input, and whose inferences take a second.
+    #[derive(Default)]
+    struct Board {
+        said: Vec<u8>,
+        seconds: u64,
+        loaded: Vec<u8>,
+        sum: f32,
+    }
+
+    impl Device for Board {
+        const NAME: &'static str = "test";
+        const BENCHMARK: &'static str = "kws01";
+
+        fn send(&mut self, bytes: &[u8]) {
+            self.said.extend(bytes);
+        }
+        fn microseconds(&mut self) -> u64 {
+            self.seconds * 1_000_000
+        }
+        fn load(&mut self, sent: &[u8]) -> bool {
+            self.loaded = sent.to_vec();
+            sent.len() == 3
+        }
+        fn infer(&mut self) {
+            self.seconds += 1;
+            self.sum = self.loaded.iter().map(|&byte| f32::from(byte)).sum();
+        }
+        fn result(&self, sent: &[u8], index: usize) -> Option<f32> {
+            [self.sum / 1000.0, sent.len() as f32].get(index).copied()
+        }
+    }
+
+    /// What the board says to each command of `text`, without the line that ends each reply.
+    fn replies(protocol: &mut Protocol, text: &[u8]) -> Vec<String> {
+        let mut board = Board::default();
+        text.iter().for_each(|&byte| protocol.receive(byte, &mut board));
+        let said = String::from_utf8(board.said).unwrap();
+        assert!(said.is_empty() || said.ends_with("m-ready\r\n"), "{said}");
+        said.split("m-ready\r\n").map(|reply| reply.replace("\r\n", "|")).collect()
+    }
+
+    #[test]
+    fn a_session_to_the_byte() {
+        let mut board = Board::default();
+        let mut protocol = Protocol::new();
+        protocol.start(&mut board);
+        let start = "m-timestamp-mode-performance\r\nm-lap-us-0\r\nm-init-done\r\nm-ready\r\n";
+        assert_eq!(String::from_utf8_lossy(&board.said), start);
+        let session = b"name%profile%db load 3%db 0a0B%db fF00%db print%infer 2 1%results%timestamp%";
+        assert_eq!(
+            replies(&mut protocol, session),
+            [
+                "m-name-dut-[test]|",
+                "m-profile-[ULPMark for tinyML Firmware V0.0.1]|m-model-[kws01]|",
+                "m-[Expecting 3 bytes]|",
+                "",
+                "m-load-done|",
+                "m-buffer-0a-0b-ff|",
+                "m-warmup-start-1|m-warmup-done|m-infer-start-2|m-lap-us-1000000|m-lap-us-3000000|m-infer-done|\
+                 m-results-[0.276,3.000]|",
+                "m-results-[0.276,3.000]|",
+                "m-lap-us-3000000|",
+                "",
+            ]
+        );
+    }
+
+    #[test]
+    fn rubbish_is_an_error_and_the_next_command_is_answered() {
+        let mut protocol = Protocol::new();
+        let endless = [b'x'; 3 * COMMAND_BYTES];
+        let commands: [(&[u8], &str); 11] = [
+            (b"", "e-[Unknown command: ]|"),
+            (b"nam\xff", "e-[Unknown command: nam?]|"),
+            (&endless, "e-[Unknown command: xxxx"),
+            (b"db", "e-[No bytes are expected: db load N comes first]|"),
+            (b"db load", "e-[The size must be 1 to 27648]|"),
+            (b"db load 27649", "e-[The size must be 1 to 27648]|"),
+            (b"db load 99999999999999999999", "e-[The size must be 1 to 27648]|"),
+            (b"db load 2", "m-[Expecting 2 bytes]|"),
+            (b"db 0", "e-[Bytes are two hexadecimal digits each]|"),
+            (b"db 0g", "e-[Bytes are two hexadecimal digits each]|"),
+            (b"infer 1 0", "e-[The input is not what the network takes: 0 bytes]|"),
+        ];
+        for (command, reply) in commands {
+            let text = [command, b"%\r\nname%"].concat();
+            let found = replies(&mut protocol, &text);
+            assert!(found[0].starts_with(reply), "{found:?}");
+            assert_eq!(found[1..], ["m-name-dut-[test]|", ""], "after {}", String::from_utf8_lossy(command));
+        }
+        assert_eq!(replies(&mut protocol, b"infer x%infer -1%")[..2], ["e-[Inference iterations must be >0]|"; 2]);
+        // What comes beyond a command's size replaces its last byte.
+        let long = [b"name ".as_slice(), &endless, b"%"].concat();
+        assert_eq!(replies(&mut protocol, &long)[0], "m-name-dut-[test]|");
+    }
+
+    #[test]
+    fn numbers() {
+        let of = |value| String::from_utf8(Digits::of(value).text().to_vec()).unwrap();
+        assert_eq!([of(0), of(10), of(u64::MAX)], ["0", "10", "18446744073709551615"]);
+        let real = |value| String::from_utf8(Digits::of_real(value).text().to_vec()).unwrap();
+        let values = [0.0, 1.0 / 256.0, 0.99609375, -0.0625, 12.3456, f32::NAN, 1e30];
+        let texts = ["0.000", "0.004", "0.996", "-0.063", "12.346", "0.000", "9223372036854775.807"];
+        assert_eq!(values.map(real), texts);
+    }
+
+    #[test]
+    fn any_bytes_leave_it_in_order() {
+        let mut state = 1u32;
+        let mut protocol = Protocol::new();
+        let mut board = Board::default();
+        for _ in 0..100_000 {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            let words: [&[u8]; 8] = [b"db ", b"load ", b"infer ", b"7", b"0f", b"%", b" ", b"print"];
+            let one = [state as u8 | 0x80];
+            let bytes = if state & 0x700 == 0 { one.as_slice() } else { words[state as usize >> 29] };
+            bytes.iter().for_each(|&byte| protocol.receive(byte, &mut board));
+            board.said.clear();
+        }
+        assert_eq!(replies(&mut protocol, b"%name%")[1..], ["m-name-dut-[test]|", ""]);
+    }
+}

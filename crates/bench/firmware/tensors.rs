@@ -87,3 +87,34 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
         f32::from_bits(word)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: Affine = Affine { scale: 0.5, zero_point: 3 };
+
+    #[test]
+    fn what_is_sent_becomes_the_input() {
+        let mut input = [0; 3];
+        assert!(Sent::Quantised.fill(&[1, 2, 255], &mut input));
+        assert_eq!(input, [1, 2, 255]);
+        assert!(Sent::Pixels.fill(&[0, 128, 255], &mut input));
+        assert_eq!(input.map(u8::cast_signed), [-128, 0, 127]);
+        let floats = [0.25f32, -0.25, 1e9].map(f32::to_le_bytes).concat();
+        assert!(Sent::Floats(STEPS).fill(&floats, &mut input));
+        assert_eq!(input.map(u8::cast_signed), [4, 2, 127]);
+        assert!(!Sent::Floats(STEPS).fill(&floats[1..], &mut input) && !Sent::Pixels.fill(&[0; 2], &mut input));
+    }
+
+    #[test]
+    fn what_is_told_is_real() {
+        let output = [3, 5, 1];
+        let told = |told: Told, sent: &[u8]| -> Vec<f32> {
+            (0..).map_while(|index| told.value(sent, &output, index)).collect()
+        };
+        assert_eq!(told(Told::Values(STEPS), &[]), [0.0, 1.0, -1.0]);
+        let sent = [0.0f32, 0.0, 1.0].map(f32::to_le_bytes).concat();
+        assert_eq!(told(Told::Error(STEPS), &sent), [5.0 / 3.0]);
+    }
+}

@@ -14,6 +14,14 @@ pub enum BenchError {
         /// The targets that have a board.
         boards: String,
     },
+    /// The board has no serial port that firmware here can drive.
+    #[error("the emulated board of {target} has no serial port that firmware here can drive; choose one of: {boards}")]
+    NoSerialPort {
+        /// The target.
+        target: String,
+        /// The targets whose boards have one.
+        boards: String,
+    },
     /// A program is not installed.
     #[error("{program} was not found in PATH; {help}")]
     NotInstalled {

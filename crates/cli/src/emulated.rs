@@ -70,6 +70,11 @@ impl From<BenchError> for Failure {
         match error {
             BenchError::DoesNotFit { .. } => Self::no("does_not_fit", message),
             BenchError::NoBoard { .. } => Self::usage(message).help("rasbora targets shows which targets are emulated"),
+            BenchError::NoSerialPort { .. } => Self::usage(message),
+            BenchError::WrongModel { .. } => Self::failed("wrong_model", message),
+            BenchError::Data { .. } => Self::failed("wrong_data", message),
+            BenchError::Download { .. } => Self::failed("not_downloaded", message),
+            BenchError::Differs { .. } => Self::no("differs", message),
             BenchError::NotInstalled { .. } | BenchError::NoToolchain { .. } | BenchError::NoLinker { .. } => {
                 Self::failed("not_installed", message)
                     .help("rasbora doctor tells all that is missing and how to get it")
@@ -77,7 +82,7 @@ impl From<BenchError> for Failure {
             BenchError::Build { .. } | BenchError::Library { .. } => Self::failed("not_built", message),
             BenchError::NoCache | BenchError::File { .. } => Self::failed("not_built", message)
                 .help("what is compiled lies in a cache: set RASBORA_CACHE to a folder with room that can be written"),
-            BenchError::Timeout { .. } => Self::failed("timeout", message),
+            BenchError::Timeout { .. } | BenchError::Silent { .. } => Self::failed("timeout", message),
             _ => Self::failed("emulation_failed", message),
         }
     }

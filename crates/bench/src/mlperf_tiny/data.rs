@@ -131,3 +131,53 @@ fn entry(line: &str) -> Option<Entry> {
     };
     Some(Entry { name: (*name).to_owned(), class: class.parse().ok()?, stride })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::benchmarks::find;
+    use super::super::tensors::{Affine, Sent, Told};
+    use super::*;
+
+    fn task(id: &str) -> Task {
+        let benchmark = find(id).unwrap();
+        let affine = Affine { scale: 1.0, zero_point: 0 };
+        let sent = if benchmark.element == Element::Float { Sent::Floats(affine) } else { Sent::Quantised };
+        Task { benchmark, sent, told: Told::Values(affine) }
+    }
+
+    /// A folder with `labels` and a file of `bytes` bytes, looked through for `id`.
+    fn data(id: &str, labels: &str, bytes: usize) -> Result<Vec<Sample>, BenchError> {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join(format!("{id}_more"));
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join(LABELS), labels).unwrap();
+        fs::write(inner.join("a.bin"), vec![7; bytes]).unwrap();
+        let data = Data::find(folder.path(), find(id).unwrap())?.expect("the folder's name begins as the official one");
+        data.samples(0, &task(id))
+    }
+
+    #[test]
+    fn a_file_is_one_input_or_its_windows() {
+        let samples = data("kws01", "a.bin,12,7\n", 490).unwrap();
+        assert_eq!(samples, [Sample { file: "a.bin".into(), class: Some(7), bytes: vec![7; 490] }]);
+        let windows = data("ad01", "a.bin,2,1,2560,512\n", 2560 + 3 * 512).unwrap();
+        assert_eq!((windows.len(), windows[3].bytes.len()), (4, 2560));
+    }
+
+    #[test]
+    fn data_that_do_not_fit_are_told() {
+        let error = data("kws01", "a.bin,12,7\n", 489).unwrap_err().to_string();
+        assert!(error.contains("a.bin") && error.contains("489") && error.contains("490"), "{error}");
+        assert!(data("ad01", "a.bin,2,1,2560,512\n", 2559).is_err());
+        let error = data("kws01", "a.bin,12,7\nb.bin,12\n", 490).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(data("kws01", "\n", 490).is_err());
+    }
+
+    #[test]
+    fn pseudo_random_inputs_have_the_benchmark_s_size() {
+        let sizes = |id| pseudo_random(&task(id)).iter().map(|sample| sample.bytes.len()).collect::<Vec<_>>();
+        assert_eq!(sizes("vww01"), [27_648; WINDOW_COUNT]);
+        assert_eq!(sizes("ad01"), [2560; WINDOW_COUNT]);
+    }
+}

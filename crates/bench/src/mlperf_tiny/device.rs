@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rasbora_compiler::emit::rust::{self, Named};
 use rasbora_compiler::program::Program;
-use rasbora_compiler::target::Target;
+use rasbora_compiler::target::{TARGETS, Target};
 use tempfile::TempDir;
 
 use super::benchmarks::Task;
@@ -71,7 +71,8 @@ impl Image {
     /// Where the target has no board with a serial port that is known, something is not installed, or the image does not
     /// build or fit.
     pub fn build(target: &'static Target, ticks: Ticks, task: Task, program: &Program) -> Result<Self, BenchError> {
-        let uart = target.board.and_then(|board| board.uart).ok_or_else(|| no_board(target))?;
+        let board = target.board.ok_or_else(|| no_board(target))?;
+        let uart = board.uart.ok_or_else(|| no_serial_port(target))?;
         let named = Named { name: MODULE, program, isa: target.isa.type_name() };
         let files = rust::emit(&[named])
             .map_err(|error| BenchError::Emitted { path: MODULE.into(), reason: error.to_string() })?;
@@ -116,6 +117,12 @@ impl Image {
         let calls: Vec<Vec<Vec<u8>>> = inputs.collect();
         crate::measure(self.target, &self.sources, Content::Emitted(MODULE), None, &calls, &Options::default())
     }
+}
+
+fn no_serial_port(target: &Target) -> BenchError {
+    let has_one = |target: &&Target| target.board.is_some_and(|board| board.uart.is_some());
+    let boards: Vec<&str> = TARGETS.iter().filter(has_one).map(|target| target.name).collect();
+    BenchError::NoSerialPort { target: target.name.to_owned(), boards: boards.join(", ") }
 }
 
 /// What the device calls itself: what its times mean is part of it.

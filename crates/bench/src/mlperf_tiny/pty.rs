@@ -1,7 +1,7 @@
 //! A board on a pseudo-terminal, for the official runner to drive unmodified.
 //!
 //! The runner waits for one reply a command and counts lines that end one, so that nothing it did not ask for may reach it:
-//! the start of the board is read here, and what a runner left unread is dropped when the next command comes.
+//! the start of the board is read here, and what a runner left unread is dropped when it goes.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -36,18 +36,17 @@ const UNREAD: Duration = Duration::from_secs(5);
 /// Where the board or the pseudo-terminal fails.
 pub fn serve(image: &Image, quiet: Duration, ready: impl FnOnce(&Path)) -> Result<(), BenchError> {
     let mut device = Device::start(image, quiet)?;
-    let terminal = Terminal::open().map_err(|error| file("open", "a pseudo-terminal")(error.into()))?;
+    let mut terminal = Terminal::open().map_err(|error| file("open", "a pseudo-terminal")(error.into()))?;
     ready(&terminal.path);
-    let failed = |error: Errno| file("use", &terminal.path)(error.into());
+    let path = terminal.path.clone();
     let mut command = Vec::new();
     while !emulator::interrupted() {
-        for byte in terminal.read().map_err(failed)? {
+        for byte in terminal.read().map_err(|error| file("use", &path)(error.into()))? {
             device.send(&[byte]).map_err(file("write to", "the board"))?;
             if byte != END_OF_COMMAND {
                 command.push(byte);
                 continue;
             }
-            terminal.drop_unread().map_err(failed)?;
             let text = String::from_utf8_lossy(&command).into_owned();
             command.clear();
             answer(&mut device, &terminal, &text)?;
@@ -86,10 +85,11 @@ fn answer(device: &mut Device, terminal: &Terminal, command: &str) -> Result<(),
     }
 }
 
-/// A pseudo-terminal in raw mode. This end holds the other open too, so that the mode outlives a runner.
+/// A pseudo-terminal in raw mode.
 struct Terminal {
     own: OwnedFd,
-    other: OwnedFd,
+    /// The runner's end, held while no runner does: the mode goes away with the last who holds it.
+    held: Option<OwnedFd>,
     path: PathBuf,
 }
 
@@ -100,21 +100,36 @@ impl Terminal {
         unlockpt(&own)?;
         let name = ptsname(&own, Vec::new())?;
         let path = PathBuf::from(name.to_string_lossy().into_owned());
-        let other = open(&path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut mode = tcgetattr(&other)?;
-        mode.make_raw();
-        tcsetattr(&other, OptionalActions::Now, &mode)?;
-        Ok(Self { own, other, path })
+        let mut terminal = Self { own, held: None, path };
+        terminal.hold()?;
+        Ok(terminal)
     }
 
-    /// What has come, after a short while nothing.
-    fn read(&self) -> Result<Vec<u8>, Errno> {
+    /// Takes the runner's end, in raw mode and without what was left unread.
+    fn hold(&mut self) -> Result<(), Errno> {
+        let end = open(&self.path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut mode = tcgetattr(&end)?;
+        mode.make_raw();
+        tcsetattr(&end, OptionalActions::Now, &mode)?;
+        tcflush(&end, QueueSelector::IFlush)?;
+        self.held = Some(end);
+        Ok(())
+    }
+
+    /// What has come, after a short while nothing. Who writes holds the runner's end; when it is let go, it is taken again.
+    fn read(&mut self) -> Result<Vec<u8>, Errno> {
         if !self.wait(PollFlags::IN, SLICE)? {
             return Ok(Vec::new());
         }
         let mut bytes = [0; 1024];
-        let count = read(&self.own, &mut bytes)?;
-        Ok(bytes[..count].to_vec())
+        match read(&self.own, &mut bytes) {
+            Ok(count) => {
+                self.held = None;
+                Ok(bytes[..count].to_vec())
+            }
+            Err(Errno::IO) => self.hold().map(|()| Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     fn write_line(&self, line: &str) -> Result<(), Errno> {
@@ -125,7 +140,11 @@ impl Terminal {
             if !self.wait(PollFlags::OUT, UNREAD)? {
                 return Ok(());
             }
-            write(&self.own, std::slice::from_ref(first))?;
+            match write(&self.own, std::slice::from_ref(first)) {
+                // The runner has gone.
+                Err(Errno::IO) => return Ok(()),
+                written => written?,
+            };
             rest = after;
         }
         Ok(())
@@ -139,9 +158,5 @@ impl Terminal {
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    fn drop_unread(&self) -> Result<(), Errno> {
-        tcflush(&self.other, QueueSelector::IFlush)
     }
 }

@@ -66,6 +66,9 @@ mod tests {
             area_under_curve(&scored)
         };
         assert_eq!(area(&[0.1, 0.4, 0.35, 0.8], &[0, 0, 1, 1]), Some(0.75));
+        let scores = [0.1, 0.4, 0.35, 0.8, 0.35, 0.35, 0.9, 0.9, 0.2, 0.1];
+        let ties = area(&scores, &[0, 0, 1, 1, 0, 1, 1, 0, 1, 0]).unwrap();
+        assert!((ties - 0.62).abs() < 1e-12, "{ties}");
         assert_eq!(area(&[1.0, 1.0, 1.0], &[0, 1, 1]), Some(0.5));
         assert_eq!(area(&[1.0, 2.0], &[1, 1]), None);
     }

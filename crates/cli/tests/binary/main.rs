@@ -7,4 +7,5 @@ mod boards;
 mod data;
 mod failures;
 mod interpreter;
+mod mlperf_tiny;
 mod ran;

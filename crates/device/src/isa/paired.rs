@@ -205,7 +205,7 @@ impl<'a> Columns<'a> {
         fits.then_some(Self {
             sums: waiting.as_mut_ptr(),
             filters: filters.as_ptr(),
-            steps: steps as u32,
+            steps,
             zero,
             mode: u32::from(paired.signed) | u32::from(paired.shift == SHIFT) << 1 | u32::from(zero != 0) << 2,
             wide: 4 * fours,

@@ -44,8 +44,8 @@ pub struct MlperfTiny {
     #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     benchmarks: Vec<String>,
     /// The clock of the boards in MHz; the targets' own by default
-    #[arg(long, value_name = "MHZ")]
-    clock: Option<f64>,
+    #[arg(long, value_name = "MHZ", value_parser = megahertz)]
+    clock: Option<u32>,
     /// How long a board may be silent before it is taken to hang, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     watchdog: u64,
@@ -69,6 +69,13 @@ enum Mode {
     Accuracy,
     /// Both
     All,
+}
+
+/// A clock in MHz, as Hz.
+fn megahertz(text: &str) -> Result<u32, String> {
+    let hz = text.parse().map(|mhz: f64| mhz * 1e6).unwrap_or(f64::NAN);
+    let sensible = (1e3..=4e9).contains(&hz);
+    if sensible { Ok(hz as u32) } else { Err("a clock is a number of MHz: 25, 120".into()) }
 }
 
 /// A benchmark on a target.
@@ -234,7 +241,7 @@ impl MlperfTiny {
         let file = ModelFile::read(&job.model)?;
         let program = file.program(job.target.isa, &FrontEndArgument::default())?;
         let task = Task::new(job.benchmark, &program)?;
-        let ticks = Ticks::of(job.target, self.clock.map(|mhz| (mhz * 1e6) as u32));
+        let ticks = Ticks::of(job.target, self.clock);
         let image = Image::build(job.target, ticks, task, &program)?;
         Ok((file, program, image))
     }
