@@ -1,23 +1,32 @@
 //! The kernel for two columns of inputs, and the expansion of these.
 //!
-//! The bound is one `SMLAD` for two products and the loads that feed it. The registers of the FPU hold the inputs of eight
-//! steps, a chunk; a step of four outputs and two columns takes 29 cycles by the M4 model for its 32 products: 16
-//! `SMLAD`, 4 `SXTB16`, 4 moves from the FPU, and one load of four words. Around its steps a block takes some 50 cycles, and 18
-//! more for each further chunk, between which its sums wait in memory. The expansion takes 7.25 cycles a word.
+//! The bound is one `SMLAD` for two products and the loads that feed it. By the M4 model a step of four outputs and two
+//! columns takes 29 cycles for its 32 products: 16 `SMLAD`, 4 `SXTB16`, 5 loads in a row (6), and 3 moves from the FPU,
+//! whose registers hold three of four words of inputs of ten steps; with all inputs on the stack, 32. Around its steps a
+//! block takes some 52 cycles, 62 with corrections, and for each further chunk, between which its sums wait in memory,
+//! some 50 more. The expansion takes 7.25 cycles a word; 11 for two where it goes right into registers.
 
 use core::arch::naked_asm;
 
 use crate::isa::paired::{CHUNK, Columns, FINE_SHIFT, SHIFT};
 
-/// Expands the runs of two columns and computes all blocks of them; `pairs` times, a step further on each time. The parameter does nothing: it keeps the
-/// function out of the objects of targets that lack the instructions, which only emit what is used.
+/// Expands the runs of two columns and computes all blocks of them; `pairs` times, a step further on each time. The
+/// parameter does nothing: it keeps the function out of the objects of targets that lack the instructions, which only emit
+/// what is used.
 ///
-/// While it expands: r0 and r1 the columns, r2 `x`, r3 words of a run, lr what is left of them, r12 runs that are left, r10
-/// the gap between runs.
+/// Layers whose columns have at most eight steps go `direct`: their inputs never lie on the stack as a whole, and where
+/// blocks begin and lead is the same for all pairs. Other layers expand a chunk at a time to the stack.
 ///
-/// Inside a block: r0–r7 the sums (four outputs of column 0, then of column 1; of fewer outputs r0–r2 and r3–r5), then lanes
-/// and an input, lr `filters`. The first step of a chunk has its inputs in s0–s3; the others follow from the last one, so
-/// that those of a shorter chunk are entered in their middle, and end at the same place.
+/// While a chunk is expanded: r0 and r1 the columns, r2 where on the stack, r10 steps that are left of the chunk, r12 words
+/// that are left of a run, lr those of them that belong to the chunk, r3 the words of a run, r11 the gap between runs.
+///
+/// Inside a block: r0–r7 the sums (four outputs of column 0, then of column 1; of a block of three r0–r2 and r3–r5), then
+/// lanes and an input, lr `filters`. On the stack a step has its inputs as `X₁` of column 1 and of column 0, then `X₂` of
+/// both; blocks of four have all but the first in s0–s29, for ten steps, and in s30 their length. The first step of a block
+/// comes first, the others follow from the last one, so that those of a shorter chunk are entered in their middle.
+///
+/// The carry says how a block of four ends, for no instruction of a step changes it: clear for the short way, which is one
+/// chunk, the fine shift and neither corrections nor a zero.
 ///
 /// On the stack lies what blocks share: see [`frame`].
 ///
@@ -35,7 +44,8 @@ pub unsafe extern "C" fn paired<const UNUSED: u32>(
         // LLVM gathers the symbols of assembly with no more than the triple, and that of Armv8-M lacks the DSP extension.
         ".cpu cortex-m4",
         ".fpu fpv4-sp-d16",
-        // Step `step` of four outputs: the word of inputs that lies on the stack, and the lanes. A load is one cycle after another.
+        // Step `step` of four outputs: the word of inputs that lies on the stack, and the lanes. A load takes one cycle after
+        // another.
         ".macro load_4 step",
         "ldr r12, [sp, #{x}+16*\\step]",
         "ldr r8, [lr, #16+16*\\step]",
