@@ -82,6 +82,42 @@ impl PlaneDepthwiseConv2d {
         self.planes(self.strip).words()
     }
 
+    /// How rows of an image are spread.
+    fn spread(&self, rows: u32) -> Spread {
+        let w = &self.window;
+        Spread {
+            rows,
+            cells: w.input[1],
+            cell_step: self.channels,
+            row_step: w.input[1] * self.channels,
+            odd: w.padding[1] & 1 == 1,
+            padding_value: self.padding_value,
+            plane_row: self.plane_row(),
+        }
+    }
+
+    /// Words before the first cell of a row.
+    fn left(&self) -> usize {
+        self.window.padding[1] as usize / 2 * CHANNELS
+    }
+
+    /// Writes the padding beside rows that no row of input is spread over.
+    fn pad(&self, planes: ViewMut<'_, u32>) {
+        let padding = both(self.padding_value, self.padding_value);
+        let spread = self.spread(self.span(self.strip));
+        let row = spread.plane_row as usize;
+        // From the end of a row's cells to those of the next row.
+        let between = row.saturating_sub(spread.row_words() as usize);
+        if between > 0 {
+            fill(planes.slice(0, self.left()), padding);
+            let mut end = self.left() + spread.row_words() as usize;
+            for _ in 0..spread.rows {
+                fill(planes.slice(end, between.min(planes.len().saturating_sub(end))), padding);
+                end += row;
+            }
+        }
+    }
+
     /// Computes `rows` of `image`'s output from row `y` on.
     fn strip<I: Isa>(&self, [y, rows]: [u32; 2], image: View<'_, i8>, planes: ViewMut<'_, u32>, call: Call<'_>) {
         let (w, channels) = (&self.window, self.channels as usize);
@@ -93,19 +129,14 @@ impl PlaneDepthwiseConv2d {
         let plane_row = self.plane_row() as usize;
         let padding = both(self.padding_value, self.padding_value);
         for row in (0..inside.start).chain(inside.end.max(inside.start)..span) {
-            planes.slice(row as usize * plane_row, plane_row).iter().for_each(|word| word.set(padding));
+            fill(planes.slice(row as usize * plane_row, plane_row), padding);
         }
-        let spread = Spread {
-            rows: inside.len() as u32,
-            cells: w.input[1],
-            cell_step: self.channels,
-            row_step: w.input[1] * self.channels,
-            odd: w.padding[1] & 1 == 1,
-            padding_value: self.padding_value,
-            plane_row: plane_row as u32,
-        };
+        // The last window may go on in the start of a row that has no cells.
+        let end = (span as usize * plane_row).min(planes.len());
+        fill(planes.slice(end, (self.left() + CHANNELS).min(planes.len() - end)), padding);
+        let spread = self.spread(inside.len() as u32);
         let from = (top + inside.start).max(0) as usize * spread.row_step as usize;
-        let to = inside.start as usize * plane_row + w.padding[1] as usize / 2 * CHANNELS;
+        let to = inside.start as usize * plane_row + self.left();
         let target = planes.slice(to, planes.len().saturating_sub(to));
         let sums = self.planes(rows);
         for (quad, filters) in call.filters.chunks_exact(CHANNELS * Planes::channel_words(self.signed)).enumerate() {
@@ -115,6 +146,12 @@ impl PlaneDepthwiseConv2d {
             I::planes(sums, planes.view(), filters, call.out.slice(first, sums.reach() as usize));
         }
     }
+}
+
+/// A function of its own, since it is unrolled.
+#[inline(never)]
+fn fill(words: ViewMut<'_, u32>, value: u32) {
+    words.iter().for_each(|word| word.set(value));
 }
 
 /// Stream and output of a strip.
@@ -172,8 +209,7 @@ impl Kernel for PlaneDepthwiseConv2d {
         let (w, channels) = (&self.window, self.channels as usize);
         let image_len = product(&[w.input[0], w.input[1], self.channels]) as usize;
         let out_row = w.output[1] as usize * channels;
-        let padding = both(self.padding_value, self.padding_value);
-        planes.iter().for_each(|word| word.set(padding));
+        self.pad(planes);
         let mut row = rows.start;
         while row < rows.end {
             let (image, y) = w.split_row(row);
