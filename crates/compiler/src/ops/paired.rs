@@ -124,26 +124,29 @@ impl Steps {
     /// What `β` may be with multiplier `m` and [`Paired::zero`], if there is any. Without `split` one `β` must serve sums
     /// that are negative and those that are not.
     pub(super) fn fit(&self, m: i64, zero: i64, shift: u32, split: bool) -> Option<Fit> {
+        let Bounds { least, most } = self.range;
         // With `split`, the sign of the biased sum must be that of the sum.
         let mut beta = if split { Bounds { least: 0, most: self.scale - 1 } } else { Bounds::ALL };
         let mut negative = Bounds::ALL;
+        let first = if split { least.max(0) } else { least };
         for &(j, threshold) in &self.thresholds {
-            let at_threshold = reach(j, m, zero, shift) - self.scale * threshold;
-            // The sum at the threshold reaches `j`, and the one before does not.
-            if threshold <= self.range.most {
-                let side = if threshold < 0 && split { &mut negative } else { &mut beta };
-                side.least = side.least.max(at_threshold);
-            }
-            if threshold > self.range.least {
-                let side = if threshold - 1 < 0 && split { &mut negative } else { &mut beta };
-                side.most = side.most.min(at_threshold + self.scale - 1);
+            let reached = reach(j, m, zero, shift);
+            // On each side the least sum at the threshold reaches `j`, and the largest before it does not: the clamp of an
+            // activation may have left a side without any threshold.
+            for (side, from, to) in [(&mut beta, first, most), (&mut negative, least, most.min(first - 1))] {
+                let (at, before) = (threshold.max(from), (threshold - 1).min(to));
+                if at <= to {
+                    side.least = side.least.max(reached - self.scale * at);
+                }
+                if before >= from {
+                    side.most = side.most.min(reached - self.scale * before - 1);
+                }
             }
             if beta.is_empty() || negative.is_empty() {
                 return None;
             }
         }
         // The scaled sums must not leave 32 bits.
-        let Bounds { least, most } = self.range;
         let room =
             Bounds { least: i64::from(i32::MIN) - self.scale * least, most: i64::from(i32::MAX) - self.scale * most };
         let possible = |bounds: Bounds| bounds.least <= room.most && room.least <= bounds.most;
@@ -460,6 +463,8 @@ mod tests {
             let real = 2f64.powf(-4.0 - f64::from(i) / 6.0) * 0.97;
             fitted += usize::from(check(real, -128, -128, 100));
             fitted += usize::from(check(real, 4, -128, 3000));
+            // No line bends at a zero point above the least output.
+            assert!(!check(real, -5, -5, 3000));
         }
         assert!(fitted >= 76, "only {fitted} of 80 were fitted");
     }
