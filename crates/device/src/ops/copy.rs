@@ -39,7 +39,8 @@ impl Walk {
 }
 
 /// Copies `len` elements along the innermost axis, whose strides in input and output are `strides`.
-#[inline(always)]
+// Inlined, what each kind of run needs would be computed for all of them before the first.
+#[inline(never)]
 fn copy_run<T: Element>(
     (input, output): (View<'_, T>, ViewMut<'_, T>),
     [mut from, mut to]: [u32; 2],
