@@ -5,8 +5,8 @@ use thiserror::Error;
 use crate::graph::Graph;
 use crate::graph::verify::{VerifyError, verify};
 use crate::passes::{
-    Changed, fold_constants, fold_zero_points, fuse_activation, fuse_padding, remove_constant_channels, remove_dead,
-    remove_identities, settle_states,
+    Changed, connect_single_windows, fold_constants, fold_zero_points, fuse_activation, fuse_padding,
+    remove_constant_channels, remove_dead, remove_identities, settle_states,
 };
 use crate::program::{Program, ProgramError};
 use crate::target::InstructionSet;
@@ -31,6 +31,7 @@ pub const PASSES: &[Pass] = passes![
     remove_identities,
     fuse_padding,
     fuse_activation,
+    connect_single_windows,
     fold_zero_points,
     remove_dead,
     remove_constant_channels,

@@ -4,6 +4,7 @@
 //! [`verify`](crate::graph::verify::verify) accepts and leaves one, keeps the names, types and number of the network's
 //! inputs and outputs, and runs until its rule fits nowhere. What it no longer mentions, `remove_dead` drops.
 
+mod connect_single_windows;
 mod fold_constants;
 mod fold_zero_points;
 mod fuse_activation;
@@ -16,6 +17,7 @@ mod settle_states;
 use crate::graph::{Graph, Node, Quantisation, Tensor, TensorId};
 use crate::ops::Op;
 
+pub use connect_single_windows::connect_single_windows;
 pub use fold_constants::fold_constants;
 pub use fold_zero_points::fold_zero_points;
 pub use fuse_activation::fuse_activation;
