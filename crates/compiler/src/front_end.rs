@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use crate::graph::{DType, Graph, Node, Quantisation, State, Tensor, TensorId};
-use crate::ops::{Concatenation, LogMel, Mfcc, Op, Operation, Peak, Reshape, StridedSlice};
+use crate::ops::{LogMel, Mfcc, Op, Operation, Peak, Reshape, Shift};
 
 /// Samples a second of all front ends.
 pub const RATE: u32 = 16_000;
@@ -128,16 +128,13 @@ impl Maker<'_> {
         self.node(Reshape { shape }, &[from], to);
     }
 
-    /// The last `kept` elements of earlier runs, each of bytes `initial` at first, and then the new ones.
+    /// The last `kept` elements of earlier runs, of bytes `initial` at first, and then the new ones.
     fn ring(&mut self, name: &str, new: TensorId, kept: usize, initial: u8) -> TensorId {
         let (dtype, count) = (self.graph[new].dtype, self.graph[new].elements());
-        let before = self.tensor(&format!("{name}/before"), dtype, &[kept]);
-        let all = self.tensor(name, dtype, &[kept + count]);
-        let next = self.tensor(&format!("{name}/next"), dtype, &[kept]);
-        self.node(Concatenation { axis: 0 }, &[before, new], all);
-        self.node(StridedSlice { begin: vec![count as i64], stride: vec![1], size: vec![kept] }, &[all], next);
-        let initial = vec![initial; kept * dtype.bytes() as usize].into();
-        self.graph.states.push(State { tensor: before, next, initial });
+        let [before, all] = ["/before", ""].map(|what| self.tensor(&format!("{name}{what}"), dtype, &[kept + count]));
+        self.node(Shift { axis: 0 }, &[before, new], all);
+        let initial = vec![initial; (kept + count) * dtype.bytes() as usize].into();
+        self.graph.states.push(State { tensor: before, next: all, initial });
         all
     }
 }

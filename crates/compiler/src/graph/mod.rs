@@ -228,7 +228,8 @@ impl Graph {
     }
 
     /// For each state whether it can be overwritten by what it becomes: a node of its own, which is no view, writes that
-    /// after the last node that reads the state, and the caller reads neither. A state that becomes itself is fine.
+    /// after the last node that reads the state, or is that node and works in place, and the caller reads neither. A state
+    /// that becomes itself is fine.
     pub fn settled(&self, roots: &[TensorId]) -> Vec<bool> {
         let mut writer = vec![None; self.tensors.len()];
         let mut last_read = vec![None; self.tensors.len()];
@@ -243,7 +244,17 @@ impl Graph {
         let settled = |state: &State| {
             let (State { tensor, next, .. }, root) = (state, roots[state.next.0]);
             let alone = !by_caller[tensor.0] && !by_caller[next.0] && times[root.0] == 1;
-            alone && (root == *tensor || writer[next.0].is_some_and(|writer| last_read[tensor.0] < Some(writer)))
+            let in_place = |node: &Node| {
+                let reads = |&input: &TensorId| roots[input.0] == *tensor;
+                node.op.is_in_place()
+                    && node.inputs.iter().position(reads) == Some(0)
+                    && !node.inputs[1..].iter().any(reads)
+            };
+            let over = |writer: usize| match last_read[tensor.0] {
+                Some(last) if last == writer => in_place(&self.nodes[writer]),
+                last => last < Some(writer),
+            };
+            alone && (root == *tensor || writer[next.0].is_some_and(over))
         };
         self.states.iter().map(settled).collect()
     }

@@ -16,6 +16,24 @@ pub struct Concatenation {
     pub axis: usize,
 }
 
+/// Whether the elements of `inputs` are those of the one output: one type, and one scale and zero point of 8-bit ones.
+///
+/// # Errors
+/// Where they differ.
+pub fn check_joined(inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
+    let [output] = outputs else { return Err(format!("needs one output, but has {}", outputs.len())) };
+    for input in inputs {
+        expect_dtype("an input", input, output.dtype)?;
+        if matches!(output.dtype, DType::I8 | DType::U8) && affine(input)? != affine(output)? {
+            return Err(format!(
+                "needs inputs with the scale and zero point of '{}', but those of '{}' differ",
+                output.name, input.name
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl Operation for Concatenation {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
         let first = inputs.first().ok_or("needs at least one input")?;
@@ -40,17 +58,7 @@ impl Operation for Concatenation {
     }
 
     fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
-        let [output] = outputs else { return Err(format!("needs one output, but has {}", outputs.len())) };
-        for input in inputs {
-            expect_dtype("an input", input, output.dtype)?;
-            if matches!(output.dtype, DType::I8 | DType::U8) && affine(input)? != affine(output)? {
-                return Err(format!(
-                    "needs inputs with the scale and zero point of '{}', but those of '{}' differ",
-                    output.name, input.name
-                ));
-            }
-        }
-        Ok(())
+        check_joined(inputs, outputs)
     }
 
     fn lower(&self, site: &mut Site<'_>) -> Result<(), LowerError> {

@@ -24,6 +24,7 @@ mod pool2d;
 mod quantise;
 pub mod quantised;
 mod reshape;
+mod shift;
 mod sliding;
 mod softmax;
 mod strided_slice;
@@ -52,6 +53,7 @@ pub use pool2d::{Pool2d, PoolFunction};
 pub use quantise::Quantise;
 pub use quantised::{Activation, quantise_multiplier};
 pub use reshape::Reshape;
+pub use shift::Shift;
 pub use sliding::Sliding;
 pub use softmax::Softmax;
 pub use strided_slice::StridedSlice;
@@ -78,6 +80,11 @@ pub trait Operation {
 
     /// Whether the output is the input's bytes under another shape: no step, the same memory.
     fn is_view(&self) -> bool {
+        false
+    }
+
+    /// Whether output 0 may be written over input 0, which is of the same size and which nothing else reads afterwards.
+    fn is_in_place(&self) -> bool {
         false
     }
 
@@ -149,6 +156,8 @@ ops! {
     Transpose,
     /// Every so-many-th element.
     StridedSlice,
+    /// A tensor moved on by new rows.
+    Shift,
     /// The same elements under another shape.
     Reshape,
     /// The largest sample of a clip.
@@ -168,6 +177,9 @@ impl Operation for Op {
     }
     fn is_view(&self) -> bool {
         self.operation().is_view()
+    }
+    fn is_in_place(&self) -> bool {
+        self.operation().is_in_place()
     }
     fn macs(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
         self.operation().macs(inputs, outputs)
