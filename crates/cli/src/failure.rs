@@ -7,6 +7,7 @@ use std::path::Path;
 use miette::Diagnostic;
 use rasbora_compiler::import::ImportError;
 use rasbora_compiler::pipeline::CompileError;
+use rasbora_compiler::stream::StreamError;
 use thiserror::Error;
 
 /// How the process ends.
@@ -114,6 +115,17 @@ pub fn not_imported(path: &Path, error: ImportError) -> Failure {
         }
         error => Failure::failed("malformed", format!("'{}' is not a model that can be read: {error}", path.display()))
             .help("rasbora reads TensorFlow Lite files (.tflite); was the file downloaded whole?"),
+    }
+}
+
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Self {
+        let message = error.to_string();
+        match error {
+            StreamError::Node { node, .. } => Self::no("not_streamed", message).at(node),
+            StreamError::Compile(error) => error.into(),
+            StreamError::Network { .. } | StreamError::Run(_) => Self::no("not_streamed", message),
+        }
     }
 }
 

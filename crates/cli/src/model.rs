@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use rasbora_compiler::emit::interpreter::kernels_of_packed;
 use rasbora_compiler::front_end::{FrontEnd, FrontEndError};
+use rasbora_compiler::graph::Graph;
 use rasbora_compiler::import::{ImportError, Imported, tflite};
 use rasbora_compiler::pipeline::compile;
 use rasbora_compiler::program::Program;
+use rasbora_compiler::stream::stream;
 use rasbora_compiler::target::{InstructionSet, Target};
 use rasbora_device::program::MAGIC;
 use serde::Serialize;
@@ -98,26 +100,46 @@ impl ModelFile {
         self.imported().map_err(|error| not_imported(&self.path, error))
     }
 
-    /// The file's program for an instruction set, behind a front end where one is named.
+    /// The file's program for an instruction set, adapted.
     ///
     /// # Errors
-    /// Where it is broken or not supported, or the front end does not fit.
-    pub fn program(&self, isa: InstructionSet, front_end: &FrontEndArgument) -> Result<Program, Failure> {
-        let mut graph = self.import()?.graph;
-        if let Some(front_end) = front_end.front_end {
-            let wrong = |error: FrontEndError| Failure::failed("wrong_front_end", error.to_string());
-            FrontEnd::from(front_end).put_before(&mut graph).map_err(wrong)?;
-        }
-        Ok(compile(graph, isa)?.program)
+    /// Where it is broken or not supported, or an adaptation does not fit.
+    pub fn program(&self, isa: InstructionSet, adaptation: &Adaptation) -> Result<Program, Failure> {
+        Ok(compile(adaptation.applied(self.import()?.graph)?, isa)?.program)
     }
 }
 
-/// The argument that puts an audio front end before a model.
+/// Arguments by which a program takes something else than the model's file says.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct FrontEndArgument {
+pub struct Adaptation {
+    /// Take a new frame a run and keep what is needed of earlier ones, for the same outputs as of the last frames together
+    #[arg(long)]
+    pub stream: bool,
     /// Put an audio front end before the model, which then takes 16-bit samples at 16 kHz (.wav)
     #[arg(long, value_name = "NAME")]
     pub front_end: Option<FrontEndName>,
+}
+
+impl Adaptation {
+    /// Whether there is one.
+    pub fn any(&self) -> bool {
+        self.stream || self.front_end.is_some()
+    }
+
+    /// `graph`, adapted.
+    ///
+    /// # Errors
+    /// Where an adaptation does not fit.
+    pub fn applied(&self, mut graph: Graph) -> Result<Graph, Failure> {
+        if self.stream {
+            graph = stream(&graph)?;
+        }
+        if let Some(front_end) = self.front_end {
+            let wrong = |error: FrontEndError| Failure::failed("wrong_front_end", error.to_string());
+            FrontEnd::from(front_end).put_before(&mut graph).map_err(wrong)?;
+        }
+        Ok(graph)
+    }
 }
 
 /// The names of the front ends.

@@ -20,4 +20,5 @@ pub mod passes;
 pub mod pipeline;
 pub mod plan;
 pub mod program;
+pub mod stream;
 pub mod target;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use rasbora_compiler::graph::{Graph, TensorId};
+use rasbora_compiler::graph::{Graph, Quantisation, TensorId, dtype_name};
 use rasbora_compiler::import::{File, ImportError, Imported, Unsupported};
 use rasbora_compiler::pipeline::{Compiled, compile};
-use rasbora_compiler::program::Program;
+use rasbora_compiler::program::{Port, Program};
 use rasbora_compiler::target::{InstructionSet, Target};
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::{STATIC, Sources};
 use crate::budget::{self, Budget, Fit};
 use crate::estimate;
 use crate::failure::{Failure, not_imported};
-use crate::model::{ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named, isa_of};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAD, BOLD, Cell, DIM, GOOD, Table, bytes, number, styled};
 
@@ -30,6 +30,8 @@ pub struct Check {
     /// Targets that the model must fit; `rasbora targets` lists them
     #[arg(long, value_name = "TARGET", num_args = 1.., value_delimiter = ',')]
     target: Vec<String>,
+    #[command(flatten)]
+    adaptation: Adaptation,
     #[command(flatten)]
     budget: Budget,
 }
@@ -119,6 +121,7 @@ impl Check {
             Err(error) => return Err(not_imported(&self.model, error)),
         };
         let Imported { graph, file: described } = imported;
+        let graph = self.adaptation.applied(graph)?;
         let macs = graph.nodes.iter().map(|node| node.model_macs).sum();
         let programs = Programs::new(&graph, &targets)?;
         let program = programs.of(targets.first().copied());
@@ -136,8 +139,8 @@ impl Check {
         }
         let body = Body {
             model: file.named(),
-            inputs: ports(&described, &described.inputs),
-            outputs: ports(&described, &described.outputs),
+            inputs: self.ports(&described, &described.inputs, &program.inputs),
+            outputs: self.ports(&described, &described.outputs, &program.outputs),
             ops: count_ops(&described),
             macs: Some(macs),
             parameters: Some(described.parameters),
@@ -151,6 +154,19 @@ impl Check {
         };
         let fits = body.targets.iter().all(|fit| fit.fits);
         Ok(Answer::new(NAME, text(&file, &body), &body).decided(fits))
+    }
+
+    /// The tensors `indices` of the file, as the program has them.
+    fn ports(&self, file: &File, indices: &[usize], program: &[Port]) -> Vec<PortBody> {
+        let mut bodies = ports(file, indices);
+        if self.adaptation.any() {
+            for (body, Port { name, shape, dtype, quantisation, .. }) in bodies.iter_mut().zip(program) {
+                let (scale, zero_point) = quantisation.as_ref().and_then(Quantisation::single).unzip();
+                let (name, shape, dtype) = (name.clone(), shape.clone(), dtype_name(*dtype).to_owned());
+                *body = PortBody { name, shape, dtype, scale, zero_point, index: body.index };
+            }
+        }
+        bodies
     }
 }
 

@@ -15,7 +15,7 @@ use super::{STATIC, Sources};
 use crate::budget::{self, Budget, Fit};
 use crate::c_library::{self, LibraryBody, Optimise};
 use crate::failure::Failure;
-use crate::model::{FrontEndArgument, ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named, isa_of};
 use crate::output::Answer;
 use crate::screen::{self, Align, BOLD, Cell, DIM, Table, bytes, styled};
 use crate::{files, folder};
@@ -45,7 +45,7 @@ pub struct Compile {
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
     #[command(flatten)]
-    front_end: FrontEndArgument,
+    adaptation: Adaptation,
     #[command(flatten)]
     budget: Budget,
     /// The folder to write
@@ -195,7 +195,7 @@ impl Compile {
             if entries.iter().any(|other| other.name == name) {
                 return Err(not_emitted(&EmitError::Twice(name)));
             }
-            let program = file.program(isa, &self.front_end)?;
+            let program = file.program(isa, &self.adaptation)?;
             entries.push(Entry { name, file, program });
         }
         Ok(entries)

@@ -10,7 +10,7 @@ use rasbora_device::memory::{Operand, Space};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::model::{ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named, isa_of};
 use crate::output::Answer;
 
 /// The command's name.
@@ -27,6 +27,8 @@ pub struct Graph {
     /// Print the steps of the program: kernels, parameters, and where their operands lie
     #[arg(long)]
     lowered: bool,
+    #[command(flatten)]
+    adaptation: Adaptation,
 }
 
 #[derive(Serialize)]
@@ -44,7 +46,7 @@ impl Graph {
     /// Does it.
     pub fn run(&self) -> Result<Answer, Failure> {
         let file = ModelFile::read(&self.model)?;
-        let mut graph = file.import()?.graph;
+        let mut graph = self.adaptation.applied(file.import()?.graph)?;
         let text = if self.lowered {
             steps(&compile(graph, isa_of(None))?.program)
         } else {

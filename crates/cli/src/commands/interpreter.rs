@@ -12,7 +12,7 @@ use super::{STATIC, Sources};
 use crate::budget;
 use crate::c_library::{self, LibraryBody, Optimise};
 use crate::failure::Failure;
-use crate::model::{FrontEndArgument, ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named, isa_of};
 use crate::output::Answer;
 use crate::screen::{self, BOLD, DIM, bytes, styled};
 use crate::{files, folder};
@@ -37,7 +37,7 @@ pub struct Interpreter {
     #[arg(long, group = "wanted", value_delimiter = ',', value_name = "KERNEL,…")]
     ops: Vec<String>,
     #[command(flatten)]
-    front_end: FrontEndArgument,
+    adaptation: Adaptation,
     /// The target that it runs on, `host` for this machine, or `wasm` for an npm package around a WebAssembly module
     #[arg(long, value_name = "TARGET")]
     target: String,
@@ -121,7 +121,7 @@ impl Interpreter {
             let file = ModelFile::read(Path::new(path))?;
             kernels.extend(match file.packed_kernels()? {
                 Some(kernels) => kernels,
-                None => kernels_of([&file.program(isa, &self.front_end)?]),
+                None => kernels_of([&file.program(isa, &self.adaptation)?]),
             });
             models.push(file.named());
         }

@@ -15,7 +15,7 @@ use super::{COUNTED, STATIC, Sources};
 use crate::budget;
 use crate::emulated;
 use crate::failure::Failure;
-use crate::model::{FrontEndArgument, ModelFile, Named};
+use crate::model::{Adaptation, ModelFile, Named};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAR, BOLD, Cell, DIM, Table, bytes, number, styled};
 use crate::tensors::Signature;
@@ -35,7 +35,7 @@ pub struct Profile {
     #[arg(long, value_name = "[NAME=]FILE", num_args = 1..)]
     input: Vec<String>,
     #[command(flatten)]
-    front_end: FrontEndArgument,
+    adaptation: Adaptation,
     #[command(flatten)]
     pixels: PixelArguments,
     /// Leave the firmware's ELF file in this folder
@@ -81,7 +81,7 @@ impl Profile {
     pub fn run(&self) -> Result<Answer, Failure> {
         let target = budget::target(&self.on)?;
         let file = ModelFile::read(&self.model)?;
-        let program = file.program(target.isa, &self.front_end)?;
+        let program = file.program(target.isa, &self.adaptation)?;
         let wanted: Vec<Signature> = program.inputs.iter().map(Signature::from).collect();
         let (input, data) = if self.input.is_empty() {
             ("xorshift32, seed 1".to_owned(), pseudo_random(&wanted))

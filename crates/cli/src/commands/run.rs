@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rasbora_compiler::graph::{DType, bytes_of, dtype_name};
+use rasbora_compiler::graph::{DType, Graph, bytes_of, dtype_name};
 use rasbora_compiler::host;
 use rasbora_compiler::program::Program;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::budget;
 use crate::emulated;
 use crate::failure::Failure;
-use crate::model::{FrontEndArgument, ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named, isa_of};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAR, BOLD, Cell, DIM, Table, styled};
 use crate::tensors::assign::{self, Input};
@@ -34,7 +34,7 @@ pub struct Run {
     #[command(flatten)]
     inputs: InputArguments,
     #[command(flatten)]
-    front_end: FrontEndArgument,
+    adaptation: Adaptation,
     /// Run the program for this target on this machine
     #[arg(long, value_name = "TARGET", conflicts_with = "on")]
     target: Option<String>,
@@ -164,17 +164,17 @@ impl Run {
         let target = self.on.as_ref().or(self.target.as_ref()).map(|name| budget::target(name)).transpose()?;
         let labels = self.labels.as_deref().map(read_labels).transpose()?;
         let file = ModelFile::read(&self.model)?;
-        let program = file.program(isa_of(target), &self.front_end)?;
+        let program = file.program(isa_of(target), &self.adaptation)?;
         if let Some(path) = &self.output {
             write::check(path, program.outputs.len())?;
         }
-        let wanted: Vec<Signature> = program.inputs.iter().map(Signature::from).collect();
+        let wanted = self.wanted(&file, &program)?;
         let (inputs, calls) = match self.heard(&program, &wanted)? {
             Some(heard) => heard,
             None => {
                 let inputs = self.inputs.read(&wanted)?;
-                let data = inputs.iter().map(|input| input.bytes.clone()).collect();
-                (inputs, vec![data])
+                let calls = calls(&program, &inputs);
+                (inputs, calls)
             }
         };
         let mut all = match target {
@@ -201,6 +201,18 @@ impl Run {
         };
         let text = text(&outputs, &body.outputs) + &moments(&body.timeline, labels.as_deref());
         Ok(Answer::new(NAME, text, &body))
+    }
+
+    /// What is read: the program's inputs, or all frames where the program takes one a run.
+    fn wanted(&self, file: &ModelFile, program: &Program) -> Result<Vec<Signature>, Failure> {
+        let mut wanted: Vec<Signature> = program.inputs.iter().map(Signature::from).collect();
+        if self.adaptation.stream && self.adaptation.front_end.is_none() {
+            let Graph { tensors, inputs, .. } = file.import()?.graph;
+            for (signature, input) in wanted.iter_mut().zip(inputs) {
+                signature.shape.clone_from(&tensors[input.0].shape);
+            }
+        }
+        Ok(wanted)
     }
 
     /// The calls by which a program with state hears a .wav file from its begin to its end; `None` for any other input.
@@ -248,6 +260,16 @@ impl Run {
             }));
         }
         OutputBody { name, shape, dtype: dtype_name(dtype), values, dequantised, top }
+    }
+}
+
+/// The calls that take `inputs`: one, or one for each frame.
+fn calls(program: &Program, inputs: &[Input]) -> Calls {
+    match (inputs, program.inputs.as_slice()) {
+        ([input], [port]) if port.bytes > 0 => {
+            input.bytes.chunks(port.bytes).map(|frame| vec![frame.to_vec()]).collect()
+        }
+        _ => vec![inputs.iter().map(|input| input.bytes.clone()).collect()],
     }
 }
 

@@ -315,3 +315,10 @@ fn an_interruption_leaves_nothing() {
     assert_eq!(running.wait().unwrap().code(), Some(130));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_network_that_pads_along_time_does_not_stream() {
+    let ran = rasbora(&["check", &digits("digits.tflite"), "--stream", "--json"]);
+    assert_eq!(ran.failed(), (Some(1), "not_streamed".into()));
+    assert!(ran.object()["error"]["node"].is_string() && ran.err.contains("pads along time"), "{}", ran.err);
+}

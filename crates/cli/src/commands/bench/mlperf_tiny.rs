@@ -21,7 +21,7 @@ use crate::budget;
 use crate::commands::{COUNTED, STATIC, Sources};
 use crate::failure::Failure;
 use crate::interrupt::emulating;
-use crate::model::{FrontEndArgument, ModelFile, Named};
+use crate::model::{Adaptation, ModelFile, Named};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAD, BOLD, Bar, Cell, DIM, GOOD, Progress, Table, number, styled};
 
@@ -239,7 +239,7 @@ impl MlperfTiny {
     /// The firmware of a job, with what it is made of.
     fn build(&self, job: &Job) -> Result<(ModelFile, Program, Image), Failure> {
         let file = ModelFile::read(&job.model)?;
-        let program = file.program(job.target.isa, &FrontEndArgument::default())?;
+        let program = file.program(job.target.isa, &Adaptation::default())?;
         let task = Task::new(job.benchmark, &program)?;
         let ticks = Ticks::of(job.target, self.clock);
         let image = Image::build(job.target, ticks, task, &program)?;
