@@ -13,6 +13,7 @@ use protocol::{Device, END_OF_COMMAND, Protocol};
 struct Board {
     said: Vec<u8>,
     loaded: Option<u8>,
+    listens: bool,
 }
 
 impl Device for Board {
@@ -34,6 +35,16 @@ impl Device for Board {
     }
     fn result(&self, sent: &[u8], index: usize) -> Option<f32> {
         sent.get(index).filter(|_| index < 4).map(|&bits| f32::from_bits(u32::from(bits) << 23))
+    }
+    fn listen(&mut self) -> bool {
+        self.listens = true;
+        true
+    }
+    fn hear(&mut self) -> bool {
+        std::mem::take(&mut self.listens)
+    }
+    fn activation(&self, frame: usize) -> Option<i8> {
+        (frame < 40).then_some((frame as u8).wrapping_mul(53).cast_signed())
     }
 }
 

@@ -7,6 +7,7 @@
 #![no_std]
 #![no_main]
 
+mod ear;
 mod files;
 #[cfg_attr(target_arch = "arm", path = "arm.rs")]
 #[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
@@ -24,10 +25,11 @@ mod selected;
 
 use core::cell::UnsafeCell;
 
+use ear::Ear;
 use files::Reader;
 use protocol::{BUFFER_BYTES, Device, Protocol};
 use rasbora_device::network::Network;
-use selected::{Arena, BENCHMARK, CLOCK_HZ, Model, NAME, SENT, TOLD};
+use selected::{Arena, BENCHMARK, CLOCK_HZ, LISTENS, Model, NAME, SENT, TOLD};
 use uart::Uart;
 
 struct Owned<T>(UnsafeCell<T>);
@@ -37,6 +39,7 @@ unsafe impl<T> Sync for Owned<T> {}
 
 static ARENA: Owned<Arena> = Owned(UnsafeCell::new(Arena::new()));
 static PROTOCOL: Owned<Protocol> = Owned(UnsafeCell::new(Protocol::new()));
+static EAR: Owned<Ear> = Owned(UnsafeCell::new(Ear::new()));
 static PREPARED: Owned<Prepared> = Owned(UnsafeCell::new(Prepared([0; BUFFER_BYTES])));
 
 /// The input as the network takes it, kept because an inference works over its input.
@@ -53,7 +56,9 @@ unsafe extern "C" {
 extern "C" fn rasbora_main() -> ! {
     // SAFETY: this runs once, and nothing else refers to any of them.
     let (arena, protocol, prepared) = unsafe { (&mut *ARENA.0.get(), &mut *PROTOCOL.0.get(), &mut *PREPARED.0.get()) };
-    let mut board = Board { uart: Uart::start(), clock: Reader::open(c"counts"), model: Model::new(arena), prepared };
+    // SAFETY: as above.
+    let ear = unsafe { &mut *EAR.0.get() };
+    let mut board = Board { uart: Uart::start(), clock: Reader::open(c"counts"), model: Model::new(arena), prepared, ear };
     // SAFETY: the marker only returns.
     unsafe { rasbora_run_begin() };
     protocol.start(&mut board);
@@ -68,6 +73,18 @@ struct Board {
     clock: Reader,
     model: Model<'static>,
     prepared: &'static mut Prepared,
+    ear: &'static mut Ear,
+}
+
+impl Board {
+    /// The ticks so far.
+    fn ticks(&mut self) -> u64 {
+        // SAFETY: the marker only returns.
+        unsafe { rasbora_clock() };
+        let mut bytes = [0; 8];
+        self.clock.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
 }
 
 impl Device for Board {
@@ -80,11 +97,7 @@ impl Device for Board {
 
     fn microseconds(&mut self) -> u64 {
         const MICROSECONDS: u64 = 1_000_000;
-        // SAFETY: the marker only returns.
-        unsafe { rasbora_clock() };
-        let mut bytes = [0; 8];
-        self.clock.fill(&mut bytes);
-        let ticks = u64::from_le_bytes(bytes);
+        let ticks = self.ticks();
         ticks / CLOCK_HZ * MICROSECONDS + ticks % CLOCK_HZ * MICROSECONDS / CLOCK_HZ
     }
 
@@ -104,5 +117,29 @@ impl Device for Board {
 
     fn result(&self, sent: &[u8], index: usize) -> Option<f32> {
         TOLD.value(sent, self.model.output_bytes(0), index)
+    }
+
+    fn listen(&mut self) -> bool {
+        self.model.reset();
+        LISTENS && self.ear.listen()
+    }
+
+    fn hear(&mut self) -> bool {
+        loop {
+            let Some(half) = self.ear.next() else { return self.ear.stop() };
+            let half = *half;
+            self.ticks();
+            if let Some(input) = self.model.input_bytes(0).get_mut(..half.len()) {
+                input.copy_from_slice(&half);
+            }
+            self.model.run();
+            let activation = self.model.output_bytes(0).first().copied().unwrap_or_default();
+            self.ticks();
+            self.ear.remember(activation.cast_signed());
+        }
+    }
+
+    fn activation(&self, frame: usize) -> Option<i8> {
+        self.ear.activation(frame)
     }
 }

@@ -16,6 +16,8 @@ pub const READY: &str = "m-ready";
 const WARM_UP: u32 = 10;
 /// Bytes of a line of `db print`.
 const PRINTED_BYTES: usize = 8;
+/// Values of a line of activations.
+const PRINTED_VALUES: usize = 16;
 /// The firmware that the rules know; runners read the benchmark and not this.
 const PROFILE: &[u8] = b"ULPMark for tinyML Firmware V0.0.1";
 const HELP: &[u8] = b"name: the device's name\r\n\
@@ -25,7 +27,8 @@ const HELP: &[u8] = b"name: the device's name\r\n\
     db HH..: the next bytes of the input, in hexadecimal\r\n\
     db print: the input\r\n\
     infer N [W=10]: N inferences after W to warm up\r\n\
-    results: the results of the last inference\r\n";
+    results: the results of the last inference\r\n\
+    start, stop: listen for the wake word, where that is the benchmark\r\n";
 
 /// What the protocol asks of a board and its network.
 pub trait Device {
@@ -43,6 +46,19 @@ pub trait Device {
     fn infer(&mut self);
     /// Value `index` of the results; `sent` is as for [`Device::load`].
     fn result(&self, sent: &[u8], index: usize) -> Option<f32>;
+    /// Begins to listen from the start, where it can.
+    fn listen(&mut self) -> bool {
+        false
+    }
+    /// Hears what there is to hear and listens no longer; `false` where it did not listen.
+    fn hear(&mut self) -> bool {
+        false
+    }
+    /// The activation of a frame that it heard.
+    fn activation(&self, frame: usize) -> Option<i8> {
+        let _ = frame;
+        None
+    }
 }
 
 /// The state between two bytes.
@@ -106,6 +122,14 @@ impl Protocol {
             },
             b"infer" => self.infer(words.next().map_or(1, number), words.next().map_or(WARM_UP, number), device),
             b"results" => self.results(device),
+            b"start" if device.listen() => {
+                line(device, &[b"Listening for I2S data ... "]);
+                line(device, &[b"DMA receive initiated."]);
+            }
+            b"stop" if device.hear() => {
+                line(device, &[b"Streaming stopped."]);
+                activations(device);
+            }
             _ => {
                 device.send(b"e-[Unknown command: ");
                 for byte in command {
@@ -201,6 +225,25 @@ impl Protocol {
         }
         line(device, &[b"]"]);
     }
+}
+
+/// What was made of each frame.
+fn activations(device: &mut impl Device) {
+    line(device, &[b"target activations: "]);
+    device.send(b"[");
+    let mut frame = 0;
+    while let Some(value) = device.activation(frame) {
+        let separator: &[u8] = match frame {
+            0 => b"",
+            frame if frame.is_multiple_of(PRINTED_VALUES) => b", \r\n",
+            _ => b", ",
+        };
+        device.send(separator);
+        device.send(if value < 0 { b"-" } else { b"" });
+        device.send(Digits::of(value.unsigned_abs().into()).text());
+        frame += 1;
+    }
+    line(device, &[b" \r\n]"]);
 }
 
 /// Sends a line of these parts.
@@ -352,6 +395,50 @@ mod tests {
                 "",
             ]
         );
+    }
+
+    /// A board that hears eighteen frames.
+    #[derive(Default)]
+    struct Listener(Board, bool);
+
+    impl Device for Listener {
+        const NAME: &'static str = "test";
+        const BENCHMARK: &'static str = "sww01";
+
+        fn send(&mut self, bytes: &[u8]) {
+            self.0.send(bytes);
+        }
+        fn microseconds(&mut self) -> u64 {
+            0
+        }
+        fn load(&mut self, _: &[u8]) -> bool {
+            false
+        }
+        fn infer(&mut self) {}
+        fn result(&self, _: &[u8], _: usize) -> Option<f32> {
+            None
+        }
+        fn listen(&mut self) -> bool {
+            self.1 = true;
+            true
+        }
+        fn hear(&mut self) -> bool {
+            std::mem::take(&mut self.1)
+        }
+        fn activation(&self, frame: usize) -> Option<i8> {
+            (frame < 18).then_some((frame as i32 * 14 - 119) as i8)
+        }
+    }
+
+    #[test]
+    fn what_is_heard_is_told_when_it_stops() {
+        let (mut board, mut protocol) = (Listener::default(), Protocol::new());
+        b"start%stop%stop%".iter().for_each(|&byte| protocol.receive(byte, &mut board));
+        let wanted = "Listening for I2S data ... \r\nDMA receive initiated.\r\nm-ready\r\n\
+            Streaming stopped.\r\ntarget activations: \r\n\
+            [-119, -105, -91, -77, -63, -49, -35, -21, -7, 7, 21, 35, 49, 63, 77, 91, \r\n105, 119 \r\n]\r\nm-ready\r\n\
+            e-[Unknown command: stop]\r\nm-ready\r\n";
+        assert_eq!(String::from_utf8_lossy(&board.0.said), wanted);
     }
 
     #[test]

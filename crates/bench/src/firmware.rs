@@ -15,9 +15,10 @@ use crate::sources::Sources;
 use crate::toolchain::{self, Toolchain};
 use crate::{Mode, OptLevel};
 
-const SOURCES: [(&str, &str); 14] = [
+const SOURCES: [(&str, &str); 15] = [
     ("main.rs", include_str!("../firmware/main.rs")),
     ("dut.rs", include_str!("../firmware/dut.rs")),
+    ("ear.rs", include_str!("../firmware/ear.rs")),
     ("protocol.rs", include_str!("../firmware/protocol.rs")),
     ("tensors.rs", include_str!("../firmware/tensors.rs")),
     ("uart.rs", include_str!("../firmware/uart.rs")),

@@ -7,9 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use conformance::{compile, corpus};
-use rasbora_bench::mlperf_tiny::{Data, Device, Image, Task, Ticks, WINDOW_COUNT, accuracy, find, performance};
+use rasbora_bench::mlperf_tiny::{
+    Data, Device, Image, Recording, Task, Ticks, WINDOW_COUNT, accuracy, find, listen, performance,
+};
 use rasbora_bench::{BenchError, panic_symbols};
+use rasbora_compiler::front_end::FrontEnd;
+use rasbora_compiler::import::tflite;
+use rasbora_compiler::pipeline;
 use rasbora_compiler::program::Program;
+use rasbora_compiler::stream::stream;
 use rasbora_compiler::target;
 
 /// What TFLM's own kernels make of the 500 files: 449 right, and scikit-learn's macro average of one against the rest.
@@ -96,4 +102,33 @@ fn another_model_is_refused() {
     let Some(corpus) = corpus() else { return };
     let error = Task::new(find("vww01").unwrap(), &network(&corpus)).unwrap_err().to_string();
     assert!(error.contains("vww01") && error.contains("490") && error.contains("27648"), "{error}");
+}
+
+#[test]
+fn the_wake_word_is_heard_as_the_reference_hears_it() {
+    let Some(corpus) = corpus() else { return };
+    let target = target::find("cortex-m4").unwrap();
+    let model = fs::read(corpus.join("tflite/mlperf_tiny_ref/str_ww_ref_model.tflite")).unwrap();
+    let mut graph = stream(&tflite::read(&model).unwrap().graph).unwrap();
+    FrontEnd::Sww.put_before(&mut graph).unwrap();
+    let program = pipeline::compile(graph, target.isa).unwrap().program;
+    let task = Task::new(find("sww01").unwrap(), &program).unwrap();
+    let image = match Image::build(target, Ticks::of(target, None), task, &program) {
+        Err(error @ (BenchError::NoToolchain { .. } | BenchError::NoLinker { .. })) => {
+            return println!("skipped: {error}");
+        }
+        image => image.unwrap(),
+    };
+    assert_eq!(panic_symbols(image.elf()).unwrap(), Vec::<String>::new());
+    let wav = fs::read(corpus.join("data/sww/short_wav_easy10s.wav")).unwrap();
+    // Two channels of which the left one is heard.
+    let samples = wav[44..].as_chunks::<4>().0.iter().map(|both| i16::from_le_bytes([both[0], both[1]])).collect();
+    let words = Some(vec![[1.0, 1.647_625], [4.0, 4.761_75], [7.0, 7.358_625]]);
+    let recording = Recording { file: "short_wav_easy10s.wav".into(), samples, words };
+    let heard = listen(&mut Device::start(&image, QUIET).unwrap(), &image, &program, &recording).unwrap();
+    // The official runner says of the reference model: two words heard, one not.
+    let found = heard.found.as_ref().unwrap();
+    assert_eq!((heard.activations.len(), heard.late()), (312, 0));
+    assert_eq!((&found.true_positives[..], &found.false_negatives[..]), (&[1.0, 4.0][..], &[7.0][..]));
+    assert!(found.false_positives.is_empty() && heard.duty_cycle() < 0.25, "{}", heard.duty_cycle());
 }

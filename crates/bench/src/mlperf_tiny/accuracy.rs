@@ -46,6 +46,7 @@ impl Scores {
         match floor {
             Floor::Top1(least) => self.top1.is_some_and(|score| score >= least),
             Floor::Auc(least) => self.auc.is_some_and(|score| score >= least),
+            Floor::Mistakes(_) => false,
         }
     }
 }
@@ -95,7 +96,7 @@ fn scores(task: &Task, results: &[(Sample, Vec<f32>)]) -> Scores {
             let results: Vec<Vec<f32>> = results.iter().map(|(_, results)| results.clone()).collect();
             Scores { top1: Some(top1(&results, &classes)), auc: macro_area_under_curve(&results, &classes) }
         }
-        Floor::Auc(_) => {
+        Floor::Auc(_) | Floor::Mistakes(_) => {
             let score = |results: &[f32]| results.first().copied().map_or(f64::NAN, f64::from);
             let scored: Vec<_> =
                 results.iter().zip(&classes).map(|((_, it), &class)| (score(it), class == 1)).collect();

@@ -42,6 +42,8 @@ pub enum Element {
     Colour,
     /// A float, and it is told how far the output is from it.
     Float,
+    /// Nothing: the device listens, 16-bit samples.
+    Sample,
 }
 
 /// What must be reached.
@@ -51,10 +53,12 @@ pub enum Floor {
     Top1(f64),
     /// This area under the receiver's operating curve.
     Auc(f64),
+    /// At most so many words that are not heard, and as many that nobody said.
+    Mistakes(usize),
 }
 
-/// The benchmarks that speak the serial protocol with whole inputs.
-pub const BENCHMARKS: [Benchmark; 5] = [
+/// The benchmarks.
+pub const BENCHMARKS: [Benchmark; 6] = [
     Benchmark {
         id: "kws01",
         task: "keyword spotting",
@@ -120,6 +124,19 @@ pub const BENCHMARKS: [Benchmark; 5] = [
         outputs: 640,
         floor: Floor::Auc(0.85),
     },
+    Benchmark {
+        id: "sww01",
+        task: "streaming wake word",
+        folder: "sww",
+        model: "str_ww_ref_model.tflite",
+        source: "benchmark/training/streaming_wakeword/trained_models",
+        sha256: "3af8550895ba7d5c584277102b5075c52dcfa63ba9d2b2240f37c4e6abd5dd2b",
+        data: "sww",
+        element: Element::Sample,
+        inputs: 512,
+        outputs: 3,
+        floor: Floor::Mistakes(8),
+    },
 ];
 
 /// The benchmark called `id`.
@@ -142,10 +159,13 @@ impl Task {
     /// # Errors
     /// Where its inputs and outputs are not the benchmark's.
     pub fn new(benchmark: &'static Benchmark, program: &Program) -> Result<Self, BenchError> {
-        let input = only(benchmark, "input", &program.inputs, benchmark.inputs)?;
+        let input = match benchmark.element {
+            Element::Sample => samples(benchmark, &program.inputs)?,
+            _ => only(benchmark, "input", &program.inputs, benchmark.inputs)?,
+        };
         let output = only(benchmark, "output", &program.outputs, benchmark.outputs)?;
         let (sent, told) = match benchmark.element {
-            Element::Quantised => (Sent::Quantised, Told::Values(output)),
+            Element::Quantised | Element::Sample => (Sent::Quantised, Told::Values(output)),
             Element::Colour => (Sent::Pixels, Told::Values(output)),
             Element::Float => (Sent::Floats(input), Told::Error(output)),
         };
@@ -154,18 +174,37 @@ impl Task {
 
     /// Bytes that the runner sends for one inference.
     pub fn bytes(&self) -> usize {
-        self.sent.bytes(self.benchmark.inputs)
+        self.sent.bytes(self.input_bytes())
+    }
+
+    /// Bytes of the network's input.
+    fn input_bytes(&self) -> usize {
+        let element = if self.benchmark.element == Element::Sample { 2 } else { 1 };
+        element * self.benchmark.inputs
     }
 
     /// The network's input for what the runner sends; none where the number of bytes is wrong.
     pub fn input(&self, sent: &[u8]) -> Option<Vec<u8>> {
-        let mut input = vec![0; self.benchmark.inputs];
+        let mut input = vec![0; self.input_bytes()];
         self.sent.fill(sent, &mut input).then_some(input)
     }
 
     /// What the runner is told.
     pub fn results(&self, sent: &[u8], output: &[u8]) -> Vec<f32> {
         (0..).map_while(|index| self.told.value(sent, output, index)).collect()
+    }
+}
+
+/// Samples as they are, which the one input must be.
+fn samples(benchmark: &'static Benchmark, ports: &[Port]) -> Result<Affine, BenchError> {
+    match ports {
+        [port] if port.dtype == DType::I16 && port.shape == [benchmark.inputs] => {
+            Ok(Affine { scale: 1.0, zero_point: 0 })
+        }
+        _ => {
+            let reason = format!("it does not take {} samples a run, as the benchmark gives them", benchmark.inputs);
+            Err(BenchError::WrongModel { benchmark: benchmark.id, reason })
+        }
     }
 }
 

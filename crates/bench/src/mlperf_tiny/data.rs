@@ -1,11 +1,12 @@
 //! The official inputs of a benchmark: a folder of files, and the list `y_labels.csv` that names them with their classes.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::benchmarks::{Benchmark, Element, Task};
 use super::runner::WINDOW_COUNT;
-use crate::error::{BenchError, file};
+use crate::error::BenchError;
 
 /// The list of a folder.
 const LABELS: &str = "y_labels.csv";
@@ -45,15 +46,16 @@ impl Data {
     /// # Errors
     /// Where the list cannot be read.
     pub fn find(folder: &Path, benchmark: &'static Benchmark) -> Result<Option<Self>, BenchError> {
+        let unreadable = |path: &Path, error: io::Error| unreadable(benchmark, path, &error);
         let mut folders: Vec<PathBuf> = fs::read_dir(folder)
-            .map_err(file("read", folder))?
+            .map_err(|error| unreadable(folder, error))?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(benchmark.data)))
             .collect();
         folders.sort();
         let Some(folder) = folders.into_iter().find(|folder| folder.join(LABELS).is_file()) else { return Ok(None) };
         let path = folder.join(LABELS);
-        let text = fs::read_to_string(&path).map_err(file("read", &path))?;
+        let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
         let wrong = |reason: String| BenchError::Data { benchmark: benchmark.id, path: path.clone(), reason };
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let entries = lines
@@ -84,7 +86,7 @@ impl Data {
     pub fn samples(&self, index: usize, task: &Task) -> Result<Vec<Sample>, BenchError> {
         let Some(Entry { name, class, stride }) = self.entries.get(index) else { return Ok(Vec::new()) };
         let path = self.folder.join(name);
-        let content = fs::read(&path).map_err(file("read", &path))?;
+        let content = fs::read(&path).map_err(|error| unreadable(self.benchmark, &path, &error))?;
         let bytes = task.bytes();
         let fits = match stride {
             Some(_) => content.len() >= bytes,
@@ -97,6 +99,10 @@ impl Data {
         let windows = content.windows(bytes).step_by(stride.unwrap_or(bytes));
         Ok(windows.map(|bytes| Sample { file: name.clone(), class: Some(*class), bytes: bytes.to_vec() }).collect())
     }
+}
+
+fn unreadable(benchmark: &Benchmark, path: &Path, error: &io::Error) -> BenchError {
+    BenchError::Data { benchmark: benchmark.id, path: path.to_owned(), reason: format!("it cannot be read: {error}") }
 }
 
 /// Inputs for want of official ones, as many as there are windows: xorshift32 (shifts 13, 17, 5; seed 1), bytes as they are,
@@ -112,7 +118,7 @@ pub fn pseudo_random(task: &Task) -> Vec<Sample> {
     let mut bytes = || -> Vec<u8> {
         let elements = 0..task.benchmark.inputs;
         match task.benchmark.element {
-            Element::Quantised | Element::Colour => elements.map(|_| next()).collect(),
+            Element::Quantised | Element::Colour | Element::Sample => elements.map(|_| next()).collect(),
             Element::Float => elements.flat_map(|_| (f32::from(next().cast_signed()) / 2.0).to_le_bytes()).collect(),
         }
     };
@@ -172,6 +178,14 @@ mod tests {
         let error = data("kws01", "a.bin,12,7\nb.bin,12\n", 490).unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
         assert!(data("kws01", "\n", 490).is_err());
+    }
+
+    #[test]
+    fn a_folder_or_file_that_is_missing_is_told() {
+        let error = Data::find(Path::new("no such folder"), find("kws01").unwrap()).unwrap_err().to_string();
+        assert!(error.contains("no such folder") && error.contains("cannot be read"), "{error}");
+        let error = data("kws01", "b.bin,12,7\n", 490).unwrap_err().to_string();
+        assert!(error.contains("b.bin") && error.contains("cannot be read"), "{error}");
     }
 
     #[test]

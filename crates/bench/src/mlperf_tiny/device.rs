@@ -8,11 +8,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rasbora_compiler::emit::rust::{self, Named};
+use rasbora_compiler::graph::bytes_of;
 use rasbora_compiler::program::Program;
 use rasbora_compiler::target::{TARGETS, Target};
 use tempfile::TempDir;
 
-use super::benchmarks::Task;
+use super::benchmarks::{Element, Task};
 use super::data::Sample;
 use super::protocol::{END_OF_COMMAND, READY};
 use super::tensors::{Affine, Sent, Told};
@@ -26,6 +27,8 @@ use crate::{Measurement, Mode, OptLevel, Options, Toolchain, image, no_board};
 const NOMINAL_HZ: u32 = 25_000_000;
 /// The module of the network in its crate.
 const MODULE: &str = "network";
+/// The file that the firmware hears.
+const AUDIO: &str = "audio";
 /// How many bytes of an input go into one command.
 const BYTES_OF_A_COMMAND: usize = 31;
 
@@ -81,12 +84,14 @@ impl Image {
         let constants = format!(
             "use crate::tensors::{{Affine, Sent, Told}};\npub use model::{MODULE}::{{Arena, Model}};\n\n\
              pub const NAME: &str = {:?};\npub const BENCHMARK: &str = {:?};\npub const CLOCK_HZ: u64 = {};\n\
-             pub const UART: usize = {uart:#x};\npub const SENT: Sent = {};\npub const TOLD: Told = {};\n",
+             pub const UART: usize = {uart:#x};\npub const SENT: Sent = {};\npub const TOLD: Told = {};\n\
+             pub const LISTENS: bool = {};\n",
             device_name(target, ticks),
             task.benchmark.id,
             ticks.hz,
             sent(task.sent),
             told(task.told),
+            task.benchmark.element == Element::Sample,
         );
         let sources = Sources::emitted(&files);
         let elf = firmware::build(flavour, &sources, Content::DeviceUnderTest(&constants))?;
@@ -293,6 +298,12 @@ impl Device {
         } else {
             Err(self.wrong(&command, "m-load-done did not come"))
         }
+    }
+
+    /// Puts a recording before the microphone.
+    pub(crate) fn play(&self, samples: &[i16]) -> Result<(), BenchError> {
+        let path = self.folder.path().join(AUDIO);
+        fs::write(&path, bytes_of(samples.iter().copied())).map_err(file("write", &path))
     }
 
     /// The ticks at each time that the device asked for, in order.

@@ -9,19 +9,11 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 
 use super::benchmarks::BENCHMARKS;
-use crate::cache;
 use crate::error::{BenchError, file};
 use crate::toolchain::in_path;
 
 /// Where the reference models are.
 pub const REFERENCE: &str = "https://raw.githubusercontent.com/mlcommons/tiny/1afd2c9820f795965a6134facd0b4dfae41ef23f";
-
-/// The streaming wake word's model: its benchmark takes audio, and is not among [`BENCHMARKS`].
-const WAKE_WORD: [&str; 3] = [
-    "benchmark/training/streaming_wakeword/trained_models",
-    "str_ww_ref_model.tflite",
-    "3af8550895ba7d5c584277102b5075c52dcfa63ba9d2b2240f37c4e6abd5dd2b",
-];
 
 /// What `curl` is told: an error is an exit status and a line, no reference model is larger, none takes longer.
 const ARGUMENTS: [&str; 8] =
@@ -32,9 +24,12 @@ const ARGUMENTS: [&str; 8] =
 /// # Errors
 /// Where a file cannot be downloaded or written, or is not the one meant.
 pub fn fetch(base: &str, folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
-    cache::create(folder)?;
+    fs::create_dir_all(folder).map_err(|error| {
+        let reason = format!("the folder {} cannot be made: {error}", folder.display());
+        BenchError::Download { url: base.to_owned(), reason }
+    })?;
     let mut downloaded = Vec::new();
-    for [source, name, sha256] in BENCHMARKS.iter().map(|it| [it.source, it.model, it.sha256]).chain([WAKE_WORD]) {
+    for [source, name, sha256] in BENCHMARKS.iter().map(|it| [it.source, it.model, it.sha256]) {
         let path = folder.join(name);
         if fs::read(&path).is_ok_and(|content| digest(&content) == sha256) {
             continue;

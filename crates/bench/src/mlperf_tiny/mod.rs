@@ -13,6 +13,7 @@ mod pty;
 mod runner;
 mod score;
 mod submission;
+mod wake_word;
 
 // The firmware's own text: what boards run is tested here, and what they are told is told alike.
 #[path = "../../firmware/protocol.rs"]
@@ -29,4 +30,5 @@ pub use fetch::{REFERENCE, fetch};
 pub use pty::serve;
 pub use runner::{Performance, WINDOW_COUNT, Window, performance};
 pub use score::{area_under_curve, macro_area_under_curve, top1};
-pub use submission::{Files, accuracy_files, meaning, performance_files};
+pub use submission::{Files, accuracy_files, meaning, performance_files, wake_word_files};
+pub use wake_word::{Found, Heard, Recording, listen};

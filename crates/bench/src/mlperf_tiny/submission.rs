@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rasbora_compiler::front_end::RATE;
 use serde_json::json;
 
 use super::accuracy::Accuracy;
 use super::benchmarks::Task;
 use super::device::Ticks;
 use super::runner::{Performance, Window};
+use super::wake_word::{Found, Heard, Recording};
 
 /// Files of a submission, by their paths.
 pub type Files = Vec<(PathBuf, Vec<u8>)>;
@@ -114,6 +116,39 @@ pub fn accuracy_files(system: &str, task: &Task, name: &str, run: &Accuracy) -> 
     }
     log += &summary;
     files(system, task, "accuracy", &summary, &json!(entries), &log)
+}
+
+/// The files of a run of the wake-word benchmark.
+pub fn wake_word_files(system: &str, task: &Task, ticks: Ticks, recording: &Recording, run: &Heard) -> Files {
+    let seconds = recording.samples.len() as f64 / f64::from(RATE);
+    let mut summary = format!("{}\n== File {} ({seconds:.1} s) ==\n", meaning(ticks), recording.file);
+    if let Some(Found { true_positives, false_negatives, false_positives }) = &run.found {
+        let _ = write!(
+            summary,
+            "    True Positives: {true_positives:?}\n    False negatives: {false_negatives:?}\n    \
+             False Positives: {false_positives:?}\n{} True Positives, {} False negatives, {} False Positives\n",
+            true_positives.len(),
+            false_negatives.len(),
+            false_positives.len(),
+        );
+    }
+    let unit = ticks.unit();
+    let _ = writeln!(summary, "Duty cycle = {:.4} ({:.0} {unit} a frame)", run.duty_cycle(), run.mean_ticks());
+    let log = format!("{}target activations:\n{:?}\n{summary}", opening(task, &run.name), run.activations);
+    let entry = json!({
+        "infer": {
+            "wav_file": recording.file,
+            "length_sec": seconds,
+            "detection_windows": recording.words,
+            "detections": run.detections,
+            "iterations": 1,
+            "warmups": 0,
+        },
+        "dutycycle": { "duty_cycle": run.duty_cycle(), "ticks": run.ticks, "unit": unit },
+        "activations": run.activations,
+        "mode": "p",
+    });
+    files(system, task, "performance", &summary, &json!([entry]), &log)
 }
 
 fn opening(task: &Task, name: &str) -> String {

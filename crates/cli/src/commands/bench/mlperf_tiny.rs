@@ -1,6 +1,5 @@
 //! `rasbora bench mlperf-tiny`: the official benchmarks on emulated boards, and the files of a submission.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,22 +7,23 @@ use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use rasbora_bench::Measurement;
 use rasbora_bench::mlperf_tiny::{
-    self as tiny, Accuracy, BENCHMARKS, Benchmark, Data, Device, Floor, Image, Performance, Sample, Task, Ticks,
+    self as tiny, BENCHMARKS, Benchmark, Data, Device, Element, Image, Recording, Sample, Task, Ticks,
 };
+use rasbora_compiler::graph::bytes_of;
 use rasbora_compiler::program::Program;
 use rasbora_compiler::target::Target;
 use serde::Serialize;
 
 use super::NAME;
+use super::report::{Body, Report, Score, Timing, sources, text};
+use super::wake_word::{self, Listening};
 use crate::budget;
-use crate::commands::{COUNTED, STATIC, Sources};
 use crate::failure::Failure;
 use crate::interrupt::emulating;
-use crate::model::{Adaptation, ModelFile, Named};
+use crate::model::{Adaptation, FrontEndName, ModelFile};
 use crate::output::Answer;
-use crate::screen::{self, Align, BAD, BOLD, Bar, Cell, DIM, GOOD, Progress, Table, number, styled};
+use crate::screen::{self, Bar, Progress};
 
 /// Arguments of `rasbora bench mlperf-tiny`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub struct MlperfTiny {
     /// The folder with the reference models, named as in mlcommons/tiny
     #[arg(long, value_name = "DIR", default_value = ".")]
     models: PathBuf,
-    /// The folder with the official inputs: kws01/, vww01/, ic01/, ad01/, each with y_labels.csv
+    /// The folder with the official inputs: kws01/, vww01/, ic01/, ad01/, each with y_labels.csv, and sww01/
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// What is measured
@@ -85,63 +85,6 @@ struct Job {
     model: PathBuf,
 }
 
-/// What a job found out.
-#[derive(Serialize)]
-struct Report {
-    benchmark: &'static str,
-    task: &'static str,
-    target: &'static str,
-    model: Named,
-    /// What the figures of time count: `cycles` or `instructions`.
-    unit: &'static str,
-    cycle_model: Option<&'static str>,
-    clock_hz: u32,
-    /// What the inputs of the windows are.
-    input: String,
-    performance: Option<Timing>,
-    accuracy: Option<Score>,
-    arena_bytes: u64,
-    stack_bytes: Option<u32>,
-    code_bytes: Option<u64>,
-    constants_bytes: Option<u64>,
-    #[serde(skip)]
-    files: tiny::Files,
-}
-
-/// The five windows.
-#[derive(Serialize)]
-struct Timing {
-    latency_ms: f64,
-    throughput: f64,
-    /// Ticks an inference, of the window of median throughput.
-    ticks: f64,
-    /// What `rasbora profile` counts for the first window's input.
-    profile_ticks: u64,
-    /// The most that a window's inference takes above the profile of its input: the protocol's share.
-    overhead_ticks: f64,
-    windows: Vec<tiny::Window>,
-}
-
-#[derive(Serialize)]
-struct Score {
-    files: usize,
-    inferences: usize,
-    /// Inputs that were run on the board too, with equal bytes.
-    checked: usize,
-    top1: Option<f64>,
-    auc: Option<f64>,
-    floor: f64,
-    reached: bool,
-}
-
-#[derive(Serialize)]
-struct Body {
-    results: Vec<Report>,
-    /// What could not be measured, and why.
-    missing: Vec<String>,
-    sources: Sources,
-}
-
 impl MlperfTiny {
     /// Does it.
     ///
@@ -169,7 +112,7 @@ impl MlperfTiny {
                 crate::files::write(&path, content)?;
             }
         }
-        let reached = results.iter().all(|report| report.accuracy.as_ref().is_none_or(|score| score.reached));
+        let reached = results.iter().all(Report::reached);
         let body = Body { results, missing, sources: sources() };
         Ok(Answer::new(NAME, text(&body), &body).decided(reached))
     }
@@ -200,8 +143,16 @@ impl MlperfTiny {
     fn missing_data(&self, jobs: &[Job]) -> Result<Vec<String>, Failure> {
         let mut missing = Vec::new();
         for job in jobs {
-            let Benchmark { id, data, .. } = job.benchmark;
-            if self.data(job.benchmark)?.is_none() {
+            let Benchmark { id, data, element, .. } = job.benchmark;
+            if *element == Element::Sample {
+                if self.recording(job.benchmark)?.is_none() {
+                    missing.push(format!(
+                        "{id}: no recording, so nothing to hear; get https://github.com/mlcommons/tiny, folders \
+                         benchmark/runner/sww_data_dir and sd_card, put both into one folder sww01, and name the folder \
+                         around it with --data"
+                    ));
+                }
+            } else if self.data(job.benchmark)?.is_none() {
                 missing.push(format!(
                     "{id}: no official inputs, so no accuracy; get https://github.com/eembc/energyrunner, folder \
                      datasets/{data}, add the inputs as its README says, and name the folder with --data"
@@ -210,6 +161,11 @@ impl MlperfTiny {
         }
         missing.dedup();
         Ok(missing)
+    }
+
+    fn recording(&self, benchmark: &Benchmark) -> Result<Option<Recording>, Failure> {
+        let Some(folder) = &self.data else { return Ok(None) };
+        wake_word::recording(folder, benchmark)
     }
 
     fn data(&self, benchmark: &'static Benchmark) -> Result<Option<Data>, Failure> {
@@ -239,7 +195,9 @@ impl MlperfTiny {
     /// The firmware of a job, with what it is made of.
     fn build(&self, job: &Job) -> Result<(ModelFile, Program, Image), Failure> {
         let file = ModelFile::read(&job.model)?;
-        let program = file.program(job.target.isa, &Adaptation::default())?;
+        let listens = job.benchmark.element == Element::Sample;
+        let adaptation = Adaptation { stream: listens, front_end: listens.then_some(FrontEndName::Sww) };
+        let program = file.program(job.target.isa, &adaptation)?;
         let task = Task::new(job.benchmark, &program)?;
         let ticks = Ticks::of(job.target, self.clock);
         let image = Image::build(job.target, ticks, task, &program)?;
@@ -262,12 +220,17 @@ impl MlperfTiny {
             input: "official".into(),
             performance: None,
             accuracy: None,
+            listening: None,
             arena_bytes: program.arena_bytes as u64,
             stack_bytes: None,
             code_bytes: None,
             constants_bytes: None,
             files: tiny::Files::new(),
         };
+        if benchmark.element == Element::Sample {
+            self.listen(&image, &program, &mut report)?;
+            return Ok(report);
+        }
         if self.mode != Mode::Accuracy {
             self.time(&image, data.as_ref(), &mut report)?;
         }
@@ -278,6 +241,26 @@ impl MlperfTiny {
             report.accuracy = Some(Score::new(&scored, benchmark));
         }
         Ok(report)
+    }
+
+    /// The recording that the board hears, and the profile of its first frames.
+    fn listen(&self, image: &Image, program: &Program, report: &mut Report) -> Result<(), Failure> {
+        let recording = self.recording(image.task.benchmark)?.unwrap_or_else(wake_word::silence);
+        let mut device = Device::start(image, Duration::from_secs(self.watchdog))?;
+        let heard = tiny::listen(&mut device, image, program, &recording)?;
+        drop(device);
+        let frames = recording.samples.chunks_exact(image.task.benchmark.inputs).take(tiny::WINDOW_COUNT);
+        let sample = |frame: &[i16]| Sample {
+            file: recording.file.clone(),
+            class: None,
+            bytes: bytes_of(frame.iter().copied()),
+        };
+        let profile = image.profile(&frames.map(sample).collect::<Vec<_>>())?;
+        report.input.clone_from(&recording.file);
+        report.count(&profile);
+        report.files.extend(tiny::wake_word_files(report.target, &image.task, image.ticks, &recording, &heard));
+        report.listening = Some(Listening::new(&recording, &heard, image.task.benchmark));
+        Ok(())
     }
 
     /// The board of the one job on a pseudo-terminal.
@@ -315,9 +298,7 @@ impl MlperfTiny {
         let run = tiny::performance(&mut device, image.task.benchmark.id, &samples)?;
         drop(device);
         let profile = image.profile(&samples)?;
-        report.stack_bytes = Some(profile.stack_bytes);
-        report.code_bytes = Some(profile.flash.code);
-        report.constants_bytes = Some(profile.flash.constants);
+        report.count(&profile);
         report.files.extend(tiny::performance_files(report.target, &image.task, image.ticks, &run));
         report.performance = Some(Timing::new(&run, &profile));
         Ok(())
@@ -347,126 +328,4 @@ fn first_samples(data: &Data, task: &Task) -> Result<Vec<Sample>, Failure> {
         samples.extend(data.samples(index, task)?.into_iter().next());
     }
     Ok(samples)
-}
-
-impl Timing {
-    fn new(run: &Performance, profile: &Measurement) -> Self {
-        let counts: Vec<u64> = profile.calls.iter().map(|count| count.cycles.unwrap_or(count.instructions)).collect();
-        let above =
-            run.windows.iter().zip(counts.iter().cycle()).map(|(window, &count)| window.ticks_each() - count as f64);
-        Self {
-            latency_ms: 1e3 / run.throughput(),
-            throughput: run.throughput(),
-            ticks: run.ticks(),
-            profile_ticks: counts.first().copied().unwrap_or_default(),
-            overhead_ticks: above.fold(f64::MIN, f64::max),
-            windows: run.windows.clone(),
-        }
-    }
-}
-
-impl Score {
-    fn new(run: &Accuracy, benchmark: &Benchmark) -> Self {
-        let (Floor::Top1(floor) | Floor::Auc(floor)) = benchmark.floor;
-        Self {
-            files: run.files,
-            inferences: run.inferences,
-            checked: run.checked,
-            top1: run.scores.top1,
-            auc: run.scores.auc,
-            floor,
-            reached: run.scores.reach(benchmark.floor),
-        }
-    }
-
-    fn shown(&self) -> String {
-        match (self.top1, self.auc) {
-            (Some(top1), _) => format!("{top1:.1} %"),
-            (None, Some(auc)) => format!("AUC {auc:.3}"),
-            (None, None) => "–".into(),
-        }
-    }
-}
-
-fn sources() -> Sources {
-    [
-        ("results.performance.ticks", "modelled by cycle_model; counted where unit is instructions"),
-        ("results.performance.latency_ms", "ticks by clock_hz"),
-        ("results.performance.throughput", "ticks by clock_hz"),
-        ("results.accuracy", "the board's program on this machine, a sample of it on the board too"),
-        ("results.arena_bytes", STATIC),
-        ("results.stack_bytes", COUNTED),
-        ("results.code_bytes", STATIC),
-        ("results.constants_bytes", STATIC),
-    ]
-    .map(|(figure, source)| (figure, source.to_owned()))
-    .into()
-}
-
-fn text(body: &Body) -> String {
-    let mut table = Table::titled(&[
-        ("benchmark", Align::Left),
-        ("target", Align::Left),
-        ("ms", Align::Right),
-        ("inf./s", Align::Right),
-        ("ticks", Align::Right),
-        ("", Align::Left),
-        ("score", Align::Right),
-        ("floor", Align::Right),
-        ("arena B", Align::Right),
-        ("stack B", Align::Right),
-        ("code B", Align::Right),
-        ("constants B", Align::Right),
-    ]);
-    for report in &body.results {
-        let timing = |figure: &dyn Fn(&Timing) -> String| report.performance.as_ref().map_or("–".into(), figure);
-        let score = report.accuracy.as_ref();
-        let style = score.map_or(DIM, |score| if score.reached { GOOD } else { BAD });
-        let count = |figure: Option<u64>| figure.map_or("–".into(), number);
-        table.row([
-            Cell::new(report.benchmark, BOLD),
-            report.target.into(),
-            timing(&|timing| format!("{:.2}", timing.latency_ms)).into(),
-            timing(&|timing| format!("{:.3}", timing.throughput)).into(),
-            timing(&|timing| number(timing.ticks as u64)).into(),
-            Cell::new(report.unit, DIM),
-            Cell::new(score.map_or("–".into(), Score::shown), style),
-            Cell::new(score.map_or("–".into(), |score| screen::real(score.floor)), DIM),
-            number(report.arena_bytes).into(),
-            count(report.stack_bytes.map(u64::from)).into(),
-            count(report.code_bytes).into(),
-            count(report.constants_bytes).into(),
-        ]);
-    }
-    let mut text = table.render();
-    let overhead = |report: &Report| report.performance.as_ref().map(|timing| timing.overhead_ticks);
-    let clocks: BTreeSet<String> = body
-        .results
-        .iter()
-        .map(|report| format!("{} at {} MHz", report.unit, f64::from(report.clock_hz) / 1e6))
-        .collect();
-    let clocks = clocks.into_iter().collect::<Vec<_>>().join(", ");
-    let mut notes = vec![format!(
-        "five windows of at least ten seconds each by the board's clock ({clocks}), the median throughput; cycles are \
-         modelled at zero wait states, instructions counted, on emulated boards (QEMU)"
-    )];
-    if let Some(most) = body.results.iter().filter_map(overhead).max_by(f64::total_cmp) {
-        notes.push(format!(
-            "an inference takes at most {most:.0} ticks more than in rasbora profile: its input is put in place"
-        ));
-    }
-    let scored = body.results.iter().filter_map(|report| Some((report.benchmark, report.accuracy.as_ref()?)));
-    notes.extend(scored.map(|(id, score)| {
-        format!(
-            "{id}: {} files, {} of them on the board too, with equal bytes",
-            number(score.files as u64),
-            score.checked
-        )
-    }));
-    notes.extend(body.missing.iter().cloned());
-    text.push('\n');
-    for note in notes {
-        text += &styled(&screen::wrapped(&note, 2), DIM);
-    }
-    text
 }

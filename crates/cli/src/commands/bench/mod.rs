@@ -1,6 +1,8 @@
 //! `rasbora bench`: benchmarks that others have defined, on emulated boards.
 
 pub mod mlperf_tiny;
+mod report;
+mod wake_word;
 
 use clap::Subcommand;
 
