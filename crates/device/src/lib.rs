@@ -11,6 +11,8 @@
 #![no_std]
 
 #[cfg(test)]
+extern crate self as rasbora_device;
+#[cfg(test)]
 extern crate std;
 
 pub mod arithmetic;

@@ -4,6 +4,8 @@
 //! that was never used.
 
 mod axes;
+#[cfg(test)]
+pub(crate) mod drawing;
 mod kernel;
 #[cfg(test)]
 pub(crate) mod testing;

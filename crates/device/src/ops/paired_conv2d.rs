@@ -87,7 +87,8 @@ impl PairedConv2d {
         if self.padded() || self.spare() != 0 { bytes } else { 0 }
     }
 
-    fn paired(&self) -> Paired {
+    /// The layer for [`Isa::paired`].
+    pub fn paired(&self) -> Paired {
         let w = &self.window;
         let line = if self.padded() { self.span() } else { w.input[1] };
         Paired {
@@ -256,8 +257,9 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::isa::paired::{FINE_SHIFT, OFFSET, Rounding, SHIFT, pair, requantise};
-    use crate::ops::testing::{Random, bytes, run, values};
+    use crate::isa::paired::{OFFSET, Rounding, pair, requantise};
+    use crate::ops::drawing::{Word, paired_words};
+    use crate::ops::testing::{Draw, Random, bytes, run, values};
 
     /// The stream of a layer.
     fn stream(weights: &[Vec<i8>], numbers: [&[i32]; 3], paired: Paired) -> Vec<i32> {
@@ -265,50 +267,23 @@ mod tests {
         let mut weights = weights.to_vec();
         weights.resize(lanes, vec![0; weights[0].len()]);
         let numbers = numbers.map(|numbers| [numbers, &[0][..lanes - numbers.len()]].concat());
-        let mut words = Vec::new();
-        for chunk in Paired::chunks(paired.steps()) {
-            let mut output = 0;
-            for width in Paired::widths(paired.outputs) {
-                let block = output..output + width;
-                let [biases, corrections, multipliers] = numbers.each_ref().map(|numbers| &numbers[block.clone()]);
-                let odd = |w: &Vec<i8>| w.iter().skip(1).step_by(2).map(|&w| i32::from(w)).sum::<i32>();
-                if chunk.start == 0 {
-                    words.extend(weights[block.clone()].iter().zip(biases).map(|(w, bias)| bias - OFFSET * odd(w)));
-                }
-                for step in chunk.clone() {
-                    let lanes = |w: &Vec<i8>| pair(core::array::from_fn(|i| w[4 * step as usize + i])).cast_signed();
-                    words.extend(weights[block.clone()].iter().map(lanes));
-                }
-                if chunk.end == paired.steps() {
-                    words.extend(corrections.iter().filter(|_| paired.signed));
-                    words.extend(multipliers);
-                }
-                output += width;
+        let word = |word: Word| match word {
+            Word::Bias(o) => {
+                numbers[0][o] - OFFSET * weights[o].iter().skip(1).step_by(2).map(|&w| i32::from(w)).sum::<i32>()
             }
-        }
-        words
+            Word::Lanes(o, step) => pair(core::array::from_fn(|i| weights[o][4 * step as usize + i])).cast_signed(),
+            Word::Correction(o) => numbers[1][o],
+            Word::Multiplier(o) => numbers[2][o],
+        };
+        paired_words(paired).map(word).collect()
     }
 
     #[test]
     fn is_the_formula() {
         let mut random = Random(5);
         for _ in 0..400 {
-            let mut window = random.window();
-            window.batch = random.in_range(1..3);
-            if window.kernel[1] > 1 && window.dilation[1] > 1 {
-                continue;
-            }
-            let (inputs, outputs) = (random.in_range(1..14), random.in_range(2..14));
-            let kernel = PairedConv2d {
-                window,
-                inputs,
-                outputs,
-                strip: random.in_range(1..4) as u16,
-                padding_value: random.below(256) as u8 as i8,
-                signed: random.below(2) == 0,
-                zero: random.between(-1 << 16, 1 << 16),
-                shift: if random.below(2) == 0 { SHIFT } else { FINE_SHIFT },
-            };
+            let kernel = PairedConv2d::draw(&mut random);
+            let PairedConv2d { window, inputs, outputs, .. } = kernel;
             let taps = (window.kernel[0] * window.kernel[1] * inputs) as usize;
             let input = random.i8s(product(&window.input_shape(1)) as usize * inputs as usize);
             let mut weights = |_| random.i8s(taps).into_iter().map(|w| w.max(-127)).collect::<Vec<i8>>();

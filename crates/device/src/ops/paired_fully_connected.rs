@@ -90,18 +90,15 @@ mod tests {
 
     use super::*;
     use crate::isa::paired::{OFFSET, Rounding, SHIFT, pair, requantise};
-    use crate::ops::testing::{Random, bytes, run, values};
+    use crate::ops::testing::{Draw, Random, bytes, run, values};
 
     #[test]
     fn it_is_the_formula() {
         let mut random = Random(1);
         for _ in 0..200 {
-            let [batch, steps, outputs] = [random.in_range(1..4), random.in_range(1..14), random.in_range(1..17)];
-            let inputs = 4 * steps;
+            let kernel = PairedFullyConnected::draw(&mut random);
+            let PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero } = kernel;
             let mut number = |limit: u32| random.below(limit) as i32;
-            let multiplier = if number(2) == 0 { 0 } else { 1 + number(1 << 24) };
-            let (correction, zero) = (number(512) - 256, number(1 << 17) - (1 << 16));
-            let kernel = PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero };
             let own: Vec<i32> = (0..outputs).map(|_| 1 + number(1 << 24)).collect();
             let corrections: Vec<i32> = (0..outputs).map(|_| number(512) - 256).collect();
             let bias: Vec<i32> = (0..outputs).map(|_| number(1 << 20) - (1 << 19)).collect();
@@ -116,7 +113,7 @@ mod tests {
                 let block = from..from + width;
                 let odd = |o: usize| rows[o].iter().skip(1).step_by(2).map(|&w| i32::from(w)).sum::<i32>();
                 filters.extend(block.clone().map(|o| bias[o] - OFFSET * odd(o)));
-                for step in 0..steps as usize {
+                for step in 0..inputs as usize / 4 {
                     filters.extend(block.clone().map(|o| {
                         let lanes: [i8; 4] = rows[o][4 * step..][..4].try_into().expect("four weights");
                         pair(lanes).cast_signed()

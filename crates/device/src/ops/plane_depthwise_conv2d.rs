@@ -229,31 +229,15 @@ mod tests {
 
     use super::*;
     use crate::isa::paired::{FINE_SHIFT, Rounding, requantise};
-    use crate::isa::planes::{FACTORS, taps};
-    use crate::ops::testing::{Random, bytes, run, values};
+    use crate::isa::planes::taps;
+    use crate::ops::testing::{Draw, Random, bytes, run, values};
 
     #[test]
     fn is_the_formula() {
         let mut random = Random(7);
         for _ in 0..300 {
-            let stride = random.in_range(1..3);
-            let mut window = random.window();
-            window.batch = random.in_range(1..3);
-            (window.kernel, window.dilation, window.stride) = ([3, 3], [1, 1], [stride, stride]);
-            let room = |axis: usize| {
-                (window.input[axis] + window.padding[axis] + random_end(window.output[axis])).checked_sub(3)
-            };
-            let (Some(h), Some(w)) = (room(0), room(1)) else { continue };
-            window.output = [h / stride + 1, w / stride + 1];
-            let kernel = PlaneDepthwiseConv2d {
-                window,
-                channels: random.in_range(4..11),
-                strip: random.in_range(1..6),
-                padding_value: random.below(256) as u8 as i8,
-                signed: random.below(2) == 0,
-                zero: if random.below(2) == 0 { 0 } else { random.between(-1 << 16, 1 << 16) },
-                factor: FACTORS[random.below(5) as usize],
-            };
+            let kernel = PlaneDepthwiseConv2d::draw(&mut random);
+            let window = kernel.window;
             let channels = kernel.channels as usize;
             let input = random.i8s(product(&window.input_shape(1)) as usize * channels);
             let weights = random.i8s(9 * channels);
@@ -296,10 +280,5 @@ mod tests {
             let found = run(&kernel, &[bytes(&input), bytes(&filters)]);
             assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
         }
-    }
-
-    /// Padding after the image, 0 to 2 cells.
-    fn random_end(seed: u32) -> u32 {
-        seed % 3
     }
 }

@@ -232,7 +232,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::ops::testing::{Random, bytes, run, values};
+    use crate::ops::testing::{Draw, Random, bytes, run, values};
 
     /// The values under each output element's taps, by the formula.
     fn taps<T: Copy>(w: &Window, channels: u32, input: &[T]) -> Vec<Vec<T>> {
@@ -264,15 +264,14 @@ mod tests {
     fn int8_is_the_formula() {
         let mut random = Random(1);
         for _ in 0..200 {
-            let (mut window, channels) = (random.window(), random.in_range(1..11));
-            window.batch = random.in_range(1..3);
-            let (min, max) = (-120, 100);
+            let average = AveragePool::draw(&mut random);
+            let AveragePool { window, channels, min, max } = average;
             let input = random.i8s(product(&window.input_shape(1)) as usize * channels as usize);
-            let averages = values::<i8>(&run(&AveragePool { window, channels, min, max }, &[bytes(&input)]));
+            let averages = values::<i8>(&run(&average, &[bytes(&input)]));
             let maxima = values::<i8>(&run(&MaxPool { window, channels, min, max }, &[bytes(&input)]));
             for ((taps, average), most) in taps(&window, channels, &input).iter().zip(averages).zip(maxima) {
                 let sum: f64 = taps.iter().map(|&x| f64::from(x)).sum();
-                let expected = (sum / taps.len().max(1) as f64).round().clamp(-120.0, 100.0);
+                let expected = (sum / taps.len().max(1) as f64).round().clamp(min.into(), max.into());
                 assert_eq!(f64::from(average), expected, "{window:?}");
                 let expected: i8 = taps.iter().copied().max().unwrap_or(min).clamp(min, max);
                 assert_eq!(most, expected, "{window:?}");

@@ -164,32 +164,16 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::isa::paired::{FINE_SHIFT, Rounding, SHIFT, requantise};
+    use crate::isa::paired::{Rounding, requantise};
     use crate::isa::quads::lanes;
-    use crate::ops::testing::{Random, bytes, run, values};
+    use crate::ops::testing::{Draw, Random, bytes, run, values};
 
     #[test]
     fn is_the_formula() {
         let mut random = Random(3);
-        for i in 0..200 {
-            let mut window = random.window();
-            window.batch = random.in_range(1..3);
-            if i % 4 == 0 {
-                window.padding = [0; 2];
-                window.output = [0, 1].map(|axis| {
-                    let span = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
-                    window.input[axis] = window.input[axis].max(span);
-                    (window.input[axis] - span) / window.stride[axis] + 1
-                });
-            }
-            let kernel = QuadDepthwiseConv2d {
-                window,
-                channels: random.in_range(4..14),
-                padding_value: random.below(256) as u8 as i8,
-                signed: random.below(2) == 0,
-                zero: random.between(-1 << 16, 1 << 16),
-                shift: if random.below(2) == 0 { SHIFT } else { FINE_SHIFT },
-            };
+        for _ in 0..200 {
+            let kernel = QuadDepthwiseConv2d::draw(&mut random);
+            let window = kernel.window;
             let (channels, taps) = (kernel.channels as usize, (window.kernel[0] * window.kernel[1]) as usize);
             let input = random.i8s(product(&window.input_shape(1)) as usize * channels);
             let weights = random.i8s(taps * channels);

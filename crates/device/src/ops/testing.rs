@@ -1,38 +1,15 @@
-//! What the kernels' property tests share: seeded random numbers, and a kernel run over bytes.
+//! What the kernels' property tests share: lists of random numbers, and a kernel run over bytes.
 
-use std::ops::Range;
 use std::vec;
 use std::vec::Vec;
 
-use super::{Kernel, Need, Overlap, Role, Window, check};
-use crate::arithmetic::Requantise;
+pub use super::drawing::{Draw, Random};
+use super::{Kernel, Need, Overlap, Role, check};
 use crate::isa::Portable;
 use crate::memory::{Memory, Multiplier, Operand};
 use crate::params::Field;
 
-/// Random numbers from a seed that is not zero: xorshift64*.
-pub struct Random(pub u64);
-
 impl Random {
-    /// A number below `limit`.
-    pub fn below(&mut self, limit: u32) -> u32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        ((high * u64::from(limit)) >> 32) as u32
-    }
-
-    /// A number in `range`.
-    pub fn in_range(&mut self, range: Range<u32>) -> u32 {
-        range.start + self.below(range.end - range.start)
-    }
-
-    /// A number in `low..=high`.
-    pub fn between(&mut self, low: i32, high: i32) -> i32 {
-        low + self.below((high - low + 1) as u32) as i32
-    }
-
     /// A number in `low..high`.
     pub fn real(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * f64::from(self.below(1 << 31)) / f64::from(1u32 << 31)
@@ -58,27 +35,6 @@ impl Random {
         (0..count)
             .map(|_| Multiplier { value: (1 << 30) + self.below(1 << 30) as i32, shift: self.below(10) as i32 - 9 })
             .collect()
-    }
-
-    /// A zero point and a range around it.
-    pub fn requantise(&mut self) -> Requantise {
-        let zero_point = self.below(256) as i32 - 128;
-        Requantise { zero_point, min: -128 + self.below(20) as i8, max: 127 - self.below(20) as i8 }
-    }
-
-    /// A small window, padded at random on all sides.
-    pub fn window(&mut self) -> Window {
-        loop {
-            let mut pair = |range: Range<u32>| [self.in_range(range.clone()), self.in_range(range)];
-            let (input, kernel, stride) = (pair(1..8), pair(1..5), pair(1..4));
-            let (dilation, padding, end) = (pair(1..3), pair(0..4), pair(0..4));
-            let span = |axis: usize| (kernel[axis] - 1) * dilation[axis] + 1;
-            let free = |axis: usize| (input[axis] + padding[axis] + end[axis]).checked_sub(span(axis));
-            if let (Some(h), Some(w)) = (free(0), free(1)) {
-                let output = [h / stride[0] + 1, w / stride[1] + 1];
-                return Window { batch: 1, input, output, kernel, stride, dilation, padding };
-            }
-        }
     }
 }
 
