@@ -91,7 +91,7 @@ pub struct Planes {
     pub plane_row: u32,
     /// Whether there are corrections, see [`Paired::signed`](super::Paired::signed).
     pub signed: bool,
-    /// See [`Paired::zero`](super::Paired::zero).
+    /// See [`Paired::zero`](super::Paired::zero); there is none without corrections.
     pub zero: i32,
     /// What the weights are multiplied by, at most 16.
     pub factor: u8,

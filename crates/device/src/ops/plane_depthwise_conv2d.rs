@@ -171,6 +171,7 @@ impl Kernel for PlaneDepthwiseConv2d {
             && self.channels.wrapping_sub(4) < 1 << 24
             && self.strip.wrapping_sub(1) < 1 << 24
             && self.factor <= 16
+            && (self.signed || self.zero == 0)
             && self.scratch_words() <= 1 << 24
     }
 
