@@ -14,10 +14,8 @@ use rasbora_compiler::target::Target;
 
 use crate::cache::{self, Key};
 use crate::error::{BenchError, file};
-use crate::firmware::{self, Content, Flavour, MUTATION};
-use crate::image::Image;
-use crate::toolchain::{self, Toolchain};
-use crate::{Mode, OptLevel, emulator, sources};
+use crate::firmware::{Content, MUTATION};
+use crate::{sources, toolchain};
 
 /// The main program of the sanitized run.
 const SANITIZED: &str = include_str!("../firmware/sanitized.rs");
@@ -55,15 +53,10 @@ fn run_guarded(
     timeout: Duration,
     probe: bool,
 ) -> Result<Vec<i32>, BenchError> {
-    let board = target.board.ok_or_else(|| crate::no_board(target))?;
-    let toolchain = Toolchain::find(target.triple)?;
     let kernels: Vec<&str> = interpreter::kernels_of([program]).into_iter().collect();
-    let flavour = Flavour { target, toolchain: &toolchain, opt_level: OptLevel::Speed, mode: Mode::Total };
-    let elf = firmware::build(flavour, &sources::Sources::kernels(), Content::Damaged(&kernels))?;
     let folder = tempfile::tempdir().map_err(file("create", std::env::temp_dir()))?;
     write_job(folder.path(), program, seeds, probe)?;
-    let image = Image::read(&elf)?;
-    emulator::Job { target, board, elf: &elf, image, timeout }.run(folder.path(), &toolchain.compiler())?;
+    crate::run_kernels(target, Content::Damaged(&kernels), folder.path(), timeout)?;
     codes(folder.path())
 }
 

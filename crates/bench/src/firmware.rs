@@ -15,7 +15,7 @@ use crate::sources::Sources;
 use crate::toolchain::{self, Toolchain};
 use crate::{Mode, OptLevel};
 
-const SOURCES: [(&str, &str); 15] = [
+const SOURCES: [(&str, &str); 16] = [
     ("main.rs", include_str!("../firmware/main.rs")),
     ("dut.rs", include_str!("../firmware/dut.rs")),
     ("ear.rs", include_str!("../firmware/ear.rs")),
@@ -25,6 +25,7 @@ const SOURCES: [(&str, &str); 15] = [
     ("packed.rs", include_str!("../firmware/packed.rs")),
     ("damaged.rs", include_str!("../firmware/damaged.rs")),
     ("mutation.rs", MUTATION),
+    ("shapes.rs", include_str!("../firmware/shapes.rs")),
     ("region.rs", include_str!("../firmware/region.rs")),
     ("files.rs", include_str!("../firmware/files.rs")),
     ("semihosting.rs", include_str!("../firmware/semihosting.rs")),
@@ -54,6 +55,8 @@ pub(crate) enum Content<'a> {
     Packed(&'a [&'a str]),
     /// The same, damaged in many ways under the guard of the memory protection unit.
     Damaged(&'a [&'a str]),
+    /// Layers of these kernels, drawn at random, beside the portable ones.
+    Shapes(&'a [&'a str]),
     /// MLPerf Tiny's device under test around an emitted network; the text says which, as constants.
     DeviceUnderTest(&'a str),
 }
@@ -87,11 +90,17 @@ pub(crate) fn build(flavour: Flavour<'_>, sources: &Sources, content: Content<'_
 
 /// The files of the firmware's crate.
 fn generated(flavour: Flavour<'_>, content: Content<'_>) -> Vec<(&'static str, String)> {
+    let isa = flavour.target.isa.type_name();
     let (path, what) = match content {
         Content::Emitted(module) => ("main.rs", format!("pub use model::{module}::{{Arena, Model}};")),
         Content::DeviceUnderTest(constants) => ("dut.rs", constants.to_owned()),
+        Content::Shapes(kernels) => {
+            let row = |name: &&str| format!("({name:?}, crate::hold::<rasbora_device::ops::{name}>), ");
+            let rows: String = kernels.iter().map(row).collect();
+            let kernels = format!("pub const KERNELS: &[(&str, crate::Hold)] = &[{rows}];");
+            ("shapes.rs", format!("pub use rasbora_device::isa::{isa} as Isa;\n{kernels}"))
+        }
         Content::Packed(kernels) | Content::Damaged(kernels) => {
-            let isa = flavour.target.isa.type_name();
             let kernels: Vec<String> = kernels.iter().map(|name| format!("rasbora_device::ops::{name}")).collect();
             let set = format!("rasbora_device::kernel_set!(pub Kernels: {});", kernels.join(", "));
             let main = if matches!(content, Content::Packed(_)) { "packed.rs" } else { "damaged.rs" };

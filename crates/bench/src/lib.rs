@@ -15,6 +15,7 @@ mod library;
 pub mod mlperf_tiny;
 mod plugin;
 mod results;
+mod shapes;
 mod sources;
 mod stack_bound;
 mod toolchain;
@@ -44,6 +45,7 @@ pub use emulator::interrupt;
 pub use error::BenchError;
 pub use image::panic_symbols;
 pub use library::{Library, LibrarySources, Platform, library};
+pub use shapes::compare_shapes;
 pub use stack_bound::{Unbounded, stack_bound};
 pub use toolchain::Toolchain;
 pub use wasm::wasm_module;
@@ -269,6 +271,21 @@ fn measure(
         trace: if options.mode == Mode::Steps { read.trace(&options.trace)? } else { Vec::new() },
         elf,
     })
+}
+
+/// Builds firmware around kernels and no network, and runs it in `folder`; returns what was printed.
+fn run_kernels(
+    target: &Target,
+    content: firmware::Content<'_>,
+    folder: &Path,
+    timeout: Duration,
+) -> Result<String, BenchError> {
+    let board = target.board.ok_or_else(|| no_board(target))?;
+    let toolchain = Toolchain::find(target.triple)?;
+    let flavour = firmware::Flavour { target, toolchain: &toolchain, opt_level: OptLevel::Speed, mode: Mode::Total };
+    let elf = firmware::build(flavour, &sources::Sources::kernels(), content)?;
+    let image = image::Image::read(&elf)?;
+    emulator::Job { target, board, elf: &elf, image, timeout }.run(folder, &toolchain.compiler())
 }
 
 fn no_board(target: &Target) -> BenchError {
