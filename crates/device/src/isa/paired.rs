@@ -86,6 +86,7 @@ impl Paired {
     }
 
     /// Lanes of all blocks.
+    #[inline(never)]
     pub const fn lanes(outputs: u32) -> u32 {
         let [fours, threes] = Self::blocks(outputs);
         4 * fours + 3 * threes
@@ -123,6 +124,7 @@ impl Paired {
     }
 
     /// Words of lanes for one output.
+    #[inline(never)]
     pub const fn steps(&self) -> u32 {
         let units = if self.joined() { 1 } else { self.runs };
         units.saturating_mul(self.unit().div_ceil(4))
