@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use rasbora_device::arithmetic::Requantise;
 use rasbora_device::isa::paired::SCALE;
-use rasbora_device::memory::Multiplier;
-use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap};
+use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap, Scaling};
 use thiserror::Error;
 
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
-use crate::ops::paired::Layer;
+use crate::ops::paired::{Layer, Scales, scales};
 use crate::ops::{Operation, quantised};
 use crate::target::InstructionSet;
 
@@ -191,18 +190,6 @@ impl<'a> Site<'a> {
         }))
     }
 
-    /// The multipliers of a layer whose input, weights and output are input 0, input 1 and output 0, as a constant, and
-    /// their number: `channels` or 1.
-    ///
-    /// # Errors
-    /// Where scales are missing.
-    pub fn multipliers(&mut self, channels: usize) -> Result<(Value, u32), LowerError> {
-        let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), channels)
-            .map_err(|reason| self.refuse(reason))?;
-        let bytes = bytes_of(multipliers.iter().flat_map(|&Multiplier { value, shift }| [value, shift]));
-        Ok((self.constant(bytes), multipliers.len() as u32))
-    }
-
     /// The constants that `streams` makes of a layer with `weights`, one output's after the other's, whose input, weights,
     /// bias and output are inputs 0, 1, 2 and output 0; `None` where they are not proven to give the same bytes.
     ///
@@ -218,6 +205,19 @@ impl<'a> Site<'a> {
         let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), bias.len())
             .map_err(|reason| self.refuse(reason))?;
         Ok(streams(Layer { weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE }))
+    }
+
+    /// The operands and parameters by which the sums of a layer with `weights`, one output's after the other's, become its
+    /// outputs: biases and multipliers as constants. Its tensors are those of [`Site::fitted`].
+    ///
+    /// # Errors
+    /// Where scales are missing.
+    pub fn scales(&mut self, weights: &[i8], requantise: Requantise) -> Result<(Value, Value, Scaling), LowerError> {
+        let scales = self.fitted(weights, requantise, |layer| Some(scales(layer)))?;
+        let Some(Scales { scaling, bias, multipliers }) = scales else {
+            return Err(self.refuse("has a bias of another type than int32".into()));
+        };
+        Ok((self.constant(bytes_of(bias)), self.constant(bytes_of(multipliers)), scaling))
     }
 
     /// Adds a step.

@@ -60,8 +60,16 @@ pub struct Board {
 pub enum InstructionSet {
     /// Plain Rust, for every processor.
     Portable,
+    /// Armv6-M.
+    Armv6m,
+    /// Armv7-M.
+    Armv7m,
+    /// RISC-V with 32 registers and multiplication.
+    Rv32im,
     /// Armv7E-M, or Armv8-M with the DSP extension.
     Armv7em,
+    /// Armv8.1-M with vectors of integers.
+    Helium,
 }
 
 impl InstructionSet {
@@ -69,7 +77,11 @@ impl InstructionSet {
     pub const fn type_name(self) -> &'static str {
         match self {
             Self::Portable => "Portable",
+            Self::Armv6m => "Armv6m",
+            Self::Armv7m => "Armv7m",
+            Self::Rv32im => "Rv32im",
             Self::Armv7em => "Armv7em",
+            Self::Helium => "Helium",
         }
     }
 }
@@ -149,7 +161,7 @@ pub const TARGETS: &[Target] = &[
         description: "Cortex-M0, emulated (QEMU mps2-an385)",
         triple: V6M,
         cpu: "cortex-m0",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv6m,
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
@@ -162,7 +174,7 @@ pub const TARGETS: &[Target] = &[
         description: "Cortex-M0+, emulated (QEMU mps2-an385)",
         triple: V6M,
         cpu: "cortex-m0plus",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv6m,
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
@@ -175,7 +187,7 @@ pub const TARGETS: &[Target] = &[
         description: "Cortex-M3, emulated (QEMU mps2-an385)",
         triple: V7M,
         cpu: "cortex-m3",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv7m,
         flash: MPS2_FLASH,
         ram: MPS2_RAM,
         clock_hz: Some(25 * MHZ),
@@ -227,7 +239,7 @@ pub const TARGETS: &[Target] = &[
         description: "Cortex-M55 with Helium, emulated (QEMU mps3-an547)",
         triple: V8M,
         cpu: "cortex-m55",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Helium,
         flash: memory(0, 512 * KIB),
         ram: memory(0x2100_0000, 2 * MIB),
         clock_hz: Some(32 * MHZ),
@@ -246,7 +258,7 @@ pub const TARGETS: &[Target] = &[
         description: "RISC-V RV32IMAC, emulated (QEMU virt)",
         triple: RV32IMAC,
         cpu: "generic-rv32",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Rv32im,
         flash: memory(0x8000_0000, 4 * MIB),
         ram: memory(0x8040_0000, 4 * MIB),
         clock_hz: None,
@@ -265,7 +277,7 @@ pub const TARGETS: &[Target] = &[
         description: "BBC micro:bit v1 (nRF51822, Cortex-M0), emulated (QEMU microbit)",
         triple: V6M,
         cpu: "cortex-m0",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv6m,
         flash: memory(0, 256 * KIB),
         ram: memory(0x2000_0000, 16 * KIB),
         clock_hz: Some(16 * MHZ),
@@ -343,7 +355,7 @@ pub const TARGETS: &[Target] = &[
         description: "Raspberry Pi RP2040 on a Pico, Cortex-M0+",
         triple: V6M,
         cpu: "cortex-m0plus",
-        isa: InstructionSet::Portable,
+        isa: InstructionSet::Armv6m,
         flash: memory(0x1000_0000, 2 * MIB),
         ram: memory(0x2000_0000, 264 * KIB),
         clock_hz: Some(133 * MHZ),

@@ -26,9 +26,16 @@ pub const fn rounding_shift_right(x: i32, n: u32) -> i32 {
 /// `MultiplyByQuantizedMultiplier`: `x · multiplier`, rounded twice.
 #[inline(always)]
 pub const fn multiply(x: i32, multiplier: Multiplier) -> i32 {
-    let left = if multiplier.shift > 0 { multiplier.shift as u32 } else { 0 };
-    let right = if multiplier.shift > 0 { 0 } else { multiplier.shift.wrapping_neg() as u32 };
-    rounding_shift_right(high_mul(x.wrapping_shl(left), multiplier.value), right)
+    let Multiplier { value, shift } = multiplier;
+    if shift < 0 { half_away(high_mul(x, value), shift) } else { high_mul(x.wrapping_shl(shift as u32), value) }
+}
+
+/// [`rounding_shift_right`] by `−shift`, for what [`high_mul`] makes of a factor that is not negative.
+#[inline(always)]
+pub const fn half_away(x: i32, shift: i32) -> i32 {
+    // `!shift` is one bit less than all; that bit rounds.
+    let halves = x.wrapping_add(x >> 31).wrapping_shr(!shift as u32);
+    (halves >> 1) + (halves & 1)
 }
 
 crate::params! {
@@ -177,6 +184,15 @@ mod tests {
         assert_eq!([-6, -5, 5, 6, 7].map(|x| rounding_shift_right(x, 2)), [-2, -1, 1, 2, 2]);
         assert_eq!(rounding_shift_right(i32::MIN, 31), -1);
         assert_eq!(rounding_shift_right(-7, 0), -7);
+    }
+
+    #[test]
+    fn shifts_round_alike() {
+        for x in [-6, -5, -1, 0, 1, 5, 6, 7, 8_388_607, i32::MIN + 1, i32::MAX] {
+            for n in 1..=31 {
+                assert_eq!(half_away(x, -n), rounding_shift_right(x, n as u32), "{x} >> {n}");
+            }
+        }
     }
 
     #[test]

@@ -158,16 +158,23 @@ impl<'a, T: Element> View<'a, T> {
         }
     }
 
+    /// The elements from `start` on.
+    #[inline(always)]
+    pub fn from(self, start: usize) -> Self {
+        self.slice(start, self.len().saturating_sub(start))
+    }
+
     /// `N` neighbours from `start` on, from `start + step` on, …: `count` times, or never where they are not all inside.
     ///
     /// One check for all of them: this is how a kernel walks along an axis that is not the last.
     #[inline(always)]
-    pub fn strided<const N: usize>(self, start: usize, step: usize, count: usize) -> impl Iterator<Item = [T; N]> + 'a {
-        let end = count
-            .checked_sub(1)
-            .and_then(|last| last.checked_mul(step))
-            .and_then(|last| last.checked_add(start))
-            .and_then(|last| last.checked_add(N));
+    pub fn strided<const N: usize>(
+        self,
+        start: usize,
+        step: usize,
+        count: usize,
+    ) -> impl ExactSizeIterator<Item = [T; N]> + 'a {
+        let end = reach(start, step, count, N);
         let count = if end.is_some_and(|end| end <= self.len) { count } else { 0 };
         (0..count).map(move |i| {
             // SAFETY: `start + i · step + N <= self.len`, and an array of `T` has the alignment of `T`.
@@ -184,11 +191,34 @@ impl<'a, T: Element> View<'a, T> {
         })
     }
 
+    /// The first elements, as words; empty where they do not start at a word.
+    #[inline(always)]
+    pub fn words(self) -> View<'a, u32> {
+        let first = self.first.cast::<u32>();
+        let len = if first.is_aligned() { self.len * size_of::<T>() / 4 } else { 0 };
+        View { first, len, memory: PhantomData }
+    }
+
     /// The first element's address, for the kernels of an instruction set.
     #[inline(always)]
     pub fn as_ptr(self) -> *const T {
         self.first
     }
+}
+
+/// Where `count` runs of `len` elements end that start at `start`, `start + step`, …; `None` for no runs.
+#[inline(always)]
+fn reach(start: usize, step: usize, count: usize, len: usize) -> Option<usize> {
+    let last = count.checked_sub(1)?;
+    // Without the upper word of a product, which some cores must call a function for.
+    let way = if (last | step) >> (usize::BITS / 2) == 0 { last * step } else { last.checked_mul(step)? };
+    way.checked_add(start)?.checked_add(len)
+}
+
+/// Keeps a loop as short as it is written: unrolled for steps that are known late it needs more registers than there are.
+#[inline(always)]
+pub(crate) fn rolled() {
+    core::hint::black_box(());
 }
 
 /// Elements that a kernel writes.
@@ -230,10 +260,59 @@ impl<'a, T: Element> ViewMut<'a, T> {
         }
     }
 
+    /// The elements from `start` on.
+    #[inline(always)]
+    pub fn from(self, start: usize) -> Self {
+        self.slice(start, self.len().saturating_sub(start))
+    }
+
     /// The cells in order.
     #[inline(always)]
     pub fn iter(self) -> core::slice::Iter<'a, Cell<T>> {
         self.0.iter()
+    }
+
+    /// Whether all that [`ViewMut::copy_pieces`] would read and write is inside, and there are pieces.
+    #[inline(always)]
+    pub fn holds_pieces(self, [count, len]: [usize; 2], from: (View<'_, T>, usize), to_step: usize) -> bool {
+        let fits = |step, all| reach(0, step, count, len).is_some_and(|end| end <= all);
+        fits(from.1, from.0.len) && fits(to_step, self.len())
+    }
+
+    /// Copies `count` pieces of `len` elements, which start at multiples of a step; does nothing where they are not all inside.
+    /// What is read and written must not overlap for them to arrive unchanged.
+    #[inline(always)]
+    pub fn copy_pieces(self, [count, len]: [usize; 2], (from, from_step): (View<'_, T>, usize), to_step: usize) {
+        if !self.holds_pieces([count, len], (from, from_step), to_step) {
+            return;
+        }
+        // The longer of both ways is the inner one.
+        let (pieces, elements) = ([count, from_step, to_step], [len, 1, 1]);
+        let ([outer, from_outer, to_outer], [inner, from_inner, to_inner]) =
+            if count < len { (pieces, elements) } else { (elements, pieces) };
+        let (mut from_start, mut to_start) = (from.first, self.as_mut_ptr());
+        for _ in 0..outer {
+            let (mut from, mut to) = (from_start, to_start);
+            for _ in 0..inner {
+                // SAFETY: both are inside for each element of each piece, and `Cell` lets elements be written through a
+                // shared reference.
+                unsafe { to.write(from.read()) };
+                (from, to) = (from.wrapping_add(from_inner), to.wrapping_add(to_inner));
+                rolled();
+            }
+            from_start = from_start.wrapping_add(from_outer);
+            to_start = to_start.wrapping_add(to_outer);
+        }
+    }
+
+    /// The first elements, as words; empty where they do not start at a word.
+    #[inline(always)]
+    pub fn words(self) -> ViewMut<'a, u32> {
+        // SAFETY: `T: Element` is valid for every bit pattern; `align_to` splits at aligned addresses only.
+        match unsafe { self.0.align_to() } {
+            ([], words, _) => ViewMut(words),
+            _ => ViewMut(&[]),
+        }
     }
 
     /// Copies `elements` to the front, which may overlap them; does nothing where they are longer.

@@ -89,7 +89,7 @@ fn count(program: Program, golden: Option<Vec<Vec<u8>>>, target: &'static Target
     for (step, whole) in program.steps.iter().zip(&steps.layers) {
         let dearest = rows.by_ref().take(step.work.rows as usize).max().unwrap_or(0);
         let effort = step.kernel.effort();
-        let isa = if target.isa == InstructionSet::Portable { "portable" } else { "armv7em" };
+        let isa = if target.isa == InstructionSet::Armv7em { "armv7em" } else { "portable" };
         println!(
             "count {isa} {} {} {} {} {} {dearest}",
             step.kernel.name(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::paired::{Streams, streams};
 use super::quantised::{channel_multipliers, expect_dtype};
 use super::{Activation, Operation, Sliding};
-use crate::graph::{DType, Shape, Tensor};
+use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site, Value};
 use crate::target::InstructionSet;
 
@@ -129,6 +129,51 @@ impl Paired<'_> {
     }
 }
 
+/// A convolution for the portable kernel.
+pub struct Columns<'a> {
+    /// The window's sizes.
+    pub window: kernels::Window,
+    /// Input channels of a group.
+    pub inputs: u32,
+    /// Output channels.
+    pub outputs: u32,
+    /// Groups of channels.
+    pub groups: u32,
+    /// The input outside the image.
+    pub padding_value: i8,
+    /// Weights `[o, kh, kw, i]`.
+    pub weights: &'a [i8],
+    /// Zero point and range of the output.
+    pub requantise: Requantise,
+}
+
+impl Columns<'_> {
+    /// Adds the step.
+    ///
+    /// # Errors
+    /// Where scales are missing or sizes out of range.
+    pub fn lower(self, site: &mut Site<'_>) -> Result<(), LowerError> {
+        let Self { window, inputs, outputs, groups, padding_value, weights, requantise } = self;
+        let (bias, multipliers, scaling) = site.scales(weights, requantise)?;
+        let weights = site.constant(bytes_of(by_columns(weights, window.kernel, inputs as usize)));
+        let kernel = kernels::Conv2d { window, inputs, outputs, groups, padding_value, scaling };
+        let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+        let (input, out) = (site.read(0), site.write(0));
+        site.step(kernel, &[input, weights, bias, multipliers, scratch, out])
+    }
+}
+
+/// Weights `[.., kh, kw, i]` as `[.., kw, kh, i]`.
+fn by_columns(weights: &[i8], [height, width]: [u32; 2], inputs: usize) -> Vec<i8> {
+    let (height, width) = (height as usize, width as usize);
+    let filters = weights.chunks_exact((height * width * inputs).max(1));
+    let columns = filters.flat_map(|filter| {
+        let taps = (0..width).flat_map(move |x| (0..height).map(move |y| y * width + x));
+        taps.flat_map(move |tap| &filter[tap * inputs..][..inputs])
+    });
+    columns.copied().collect()
+}
+
 impl Operation for Conv2d {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
         let [input, weights, _] = inputs else {
@@ -159,10 +204,9 @@ impl Operation for Conv2d {
         let window = self.sliding.window(&site.input(0).shape, [kh, kw], &site.output(0).shape);
         let groups = (site.input(0).shape[3] / i) as u32;
         let (inputs, outputs) = (i as u32, o as u32);
-        let weights = site.constant_input(1)?;
-        let bias = site.constant_input(2)?;
-        let (input, out) = (site.read(0), site.write(0));
         if site.input(0).dtype == DType::F32 {
+            let (input, out) = (site.read(0), site.write(0));
+            let (weights, bias) = (site.constant_input(1)?, site.constant_input(2)?);
             let (min, max) = self.activation.range();
             let kernel = kernels::Conv2dF32 { window, inputs, outputs, groups, min, max };
             return site.step(kernel, &[input, weights, bias, out]);
@@ -177,8 +221,8 @@ impl Operation for Conv2d {
                 return Ok(());
             }
         }
-        let (multipliers, count) = site.multipliers(o)?;
-        let kernel = kernels::Conv2d { window, inputs, outputs, groups, padding_value, requantise, multipliers: count };
-        site.step(kernel, &[input, weights, bias, multipliers, out])
+        let weights = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+        let layer = Columns { window, inputs, outputs, groups, padding_value, weights: &weights, requantise };
+        layer.lower(site)
     }
 }

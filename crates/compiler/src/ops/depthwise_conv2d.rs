@@ -1,10 +1,9 @@
 //! Depthwise convolution: `[n, h, w, c] ∗ [1, kh, kw, c·m] + [c·m] → [n, h′, w′, c·m]`.
 
 use rasbora_device::ops as kernels;
-use rasbora_device::ops::depthwise_conv2d::block_of;
 use serde::{Deserialize, Serialize};
 
-use super::conv2d::{Paired, check_weighted, of_rank};
+use super::conv2d::{Columns, Paired, check_weighted, of_rank};
 use super::paired::{Streams, plane_streams, quad_streams};
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
@@ -68,7 +67,9 @@ impl Operation for DepthwiseConv2d {
         let bias = site.constant_input(2)?;
         let (input, out) = (site.read(0), site.write(0));
         if site.input(0).dtype == DType::F32 {
-            let weights = packed_weights::<f32>(site, [kh * kw, o], 1)?;
+            let weights =
+                site.input(1).values::<f32>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+            let weights = site.constant(bytes_of(by_output(&weights, o)));
             let (min, max) = self.activation.range();
             let kernel = kernels::DepthwiseConv2dF32 { window, inputs, depth, min, max };
             return site.step(kernel, &[input, weights, bias, out]);
@@ -76,16 +77,15 @@ impl Operation for DepthwiseConv2d {
         site.expect_folded(self.input_offset)?;
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
-        if site.isa() == InstructionSet::Armv7em
-            && let Some(weights) = site.input(1).values::<i8>()
-        {
-            let of_output = |output: usize| weights.iter().skip(output).step_by(o).copied();
-            let weights: Vec<i8> = (0..o).flat_map(of_output).collect();
+        let weights = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+        let filters = by_output(&weights, o);
+        if site.isa() == InstructionSet::Armv7em {
+            let weights = &filters;
             if depth == 1
                 && inputs >= 4
                 && kernels::PlaneDepthwiseConv2d::takes(&window)
                 && let Some((Streams { filters, signed, zero, .. }, factor)) =
-                    site.fitted(&weights, requantise, plane_streams)?
+                    site.fitted(weights, requantise, plane_streams)?
             {
                 let channels = inputs;
                 let kernel =
@@ -97,7 +97,7 @@ impl Operation for DepthwiseConv2d {
             if depth == 1
                 && inputs >= 4
                 && let Some(Streams { filters, signed, zero, shift }) =
-                    site.fitted(&weights, requantise, quad_streams)?
+                    site.fitted(weights, requantise, quad_streams)?
             {
                 let channels = inputs;
                 let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
@@ -105,44 +105,33 @@ impl Operation for DepthwiseConv2d {
                 return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
             }
             // With one input channel this is a convolution.
-            let layer = Paired { window, inputs, outputs: o as u32, padding_value, weights: &weights, requantise };
+            let layer = Paired { window, inputs, outputs: o as u32, padding_value, weights, requantise };
             if inputs == 1 && layer.lower(site)? {
                 return Ok(());
             }
         }
-        let block = block_of(depth);
-        let weights = packed_weights::<i8>(site, [kh * kw, o], block as usize)?;
-        let (multipliers, count) = site.multipliers(o)?;
-        let kernel =
-            kernels::DepthwiseConv2d { window, inputs, depth, block, padding_value, requantise, multipliers: count };
-        site.step(kernel, &[input, weights, bias, multipliers, out])
-    }
-}
-
-/// The constant weights of a node, packed for the kernel.
-fn packed_weights<T: crate::graph::LittleEndian>(
-    site: &mut Site<'_>,
-    shape: [usize; 2],
-    block: usize,
-) -> Result<Value, LowerError> {
-    site.constant_input(1)?;
-    let weights = site.input(1).values::<T>().filter(|weights| weights.len() == shape[0] * shape[1]);
-    let weights = weights.ok_or_else(|| site.refuse("has weights of another type than its input".into()))?;
-    Ok(site.constant(bytes_of(pack(&weights, shape, block))))
-}
-
-/// `weights` of shape `[kh · kw, o]` as `[o / block, kh · kw, block]`; channels that fill no block follow one by one.
-fn pack<T: Copy>(weights: &[T], [taps, outputs]: [usize; 2], block: usize) -> Vec<T> {
-    let mut packed = Vec::with_capacity(weights.len());
-    let mut first = 0;
-    while first < outputs {
-        let len = if first + block <= outputs { block } else { 1 };
-        for tap in 0..taps {
-            packed.extend_from_slice(&weights[tap * outputs + first..][..len]);
+        if depth != 1 || inputs < 4 {
+            let (outputs, weights) = (o as u32, &filters[..]);
+            let (inputs, groups) = (1, inputs);
+            return Columns { window, inputs, outputs, groups, padding_value, weights, requantise }.lower(site);
         }
-        first += len;
+        let (bias, multipliers, scaling) = site.scales(&filters, requantise)?;
+        let weights = site.constant(bytes_of(by_columns(&weights, [kh, kw])));
+        let kernel = kernels::DepthwiseConv2d { window, channels: inputs, padding_value, scaling };
+        let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+        site.step(kernel, &[input, weights, bias, multipliers, scratch, out])
     }
-    packed
+}
+
+/// Weights `[kh, kw, o]` as `[kw, kh, o]`.
+fn by_columns(weights: &[i8], [height, width]: [usize; 2]) -> Vec<i8> {
+    let taps: Vec<&[i8]> = weights.chunks_exact((weights.len() / (height * width).max(1)).max(1)).collect();
+    (0..width).flat_map(|x| taps.iter().skip(x).step_by(width)).copied().flatten().copied().collect()
+}
+
+/// `weights` of shape `[taps, o]` as `[o, taps]`.
+fn by_output<T: Copy>(weights: &[T], outputs: usize) -> Vec<T> {
+    (0..outputs).flat_map(|output| weights.iter().skip(output).step_by(outputs).copied()).collect()
 }
 
 #[cfg(test)]
@@ -179,9 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn weights_lie_in_blocks_and_then_one_by_one() {
-        let weights: Vec<i32> = (0..10).collect();
-        assert_eq!(pack(&weights, [2, 5], 4), [0, 1, 2, 3, 5, 6, 7, 8, 4, 9]);
-        assert_eq!(pack(&weights, [2, 5], 1), [0, 5, 1, 6, 2, 7, 3, 8, 4, 9]);
+    fn weights_lie_by_columns() {
+        let weights: Vec<i8> = (0..12).collect();
+        assert_eq!(by_columns(&weights, [2, 3]), [0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11]);
     }
 }

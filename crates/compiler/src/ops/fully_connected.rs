@@ -77,8 +77,9 @@ impl Operation for FullyConnected {
             let filters = site.constant(filters);
             return site.step(kernel, &[input, filters, out]);
         }
-        let (multipliers, count) = site.multipliers(o)?;
-        let kernel = kernels::FullyConnected { batch, inputs, outputs, requantise, multipliers: count };
+        let values = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+        let (bias, multipliers, scaling) = site.scales(&values, requantise)?;
+        let kernel = kernels::FullyConnected { batch, inputs, outputs, scaling };
         site.step(kernel, &[input, weights, bias, multipliers, out])
     }
 }

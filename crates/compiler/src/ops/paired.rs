@@ -18,6 +18,9 @@ use rasbora_device::isa::paired::{FINE_SHIFT, OFFSET, SCALE, SHIFT, pair};
 use rasbora_device::isa::planes;
 use rasbora_device::isa::quads::lanes;
 use rasbora_device::memory::Multiplier;
+use rasbora_device::ops::Scaling;
+
+use super::paired_column;
 
 use crate::graph::bytes_of;
 
@@ -54,6 +57,17 @@ pub struct Streams {
     pub zero: i32,
     /// See [`Paired::shift`].
     pub shift: u32,
+}
+
+/// How the sums of a layer become its outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scales {
+    /// The kernel's parameters.
+    pub scaling: Scaling,
+    /// The kernel's biases.
+    pub bias: Vec<i32>,
+    /// The words of the kernel's multipliers.
+    pub multipliers: Vec<i32>,
 }
 
 /// A multiplier of one output, with what `β` may be for sums that are not negative and for those that are.
@@ -200,11 +214,11 @@ impl DivCeil for i64 {
 
 /// How the outputs of a layer are requantised.
 #[derive(Debug)]
-struct Fitted {
-    outputs: Vec<Chosen>,
-    signed: bool,
-    zero: i32,
-    shift: u32,
+pub(super) struct Fitted {
+    pub(super) outputs: Vec<Chosen>,
+    pub(super) signed: bool,
+    pub(super) zero: i32,
+    pub(super) shift: u32,
 }
 
 /// The streams of paired weights for a layer; `None` where no proof is found or the sums leave 32 bits.
@@ -214,6 +228,25 @@ pub fn streams(layer: Layer<'_>) -> Option<Streams> {
     let mut fitted = fit(layer, &filters, &[FINE_SHIFT, SHIFT])?;
     let words = encode(&filters, &mut fitted);
     Some(fitted.streams(words))
+}
+
+/// Biases and multipliers of a layer's outputs, and how the kernels that compute plain sums use them: rounded once where
+/// that is proven to give the same bytes.
+pub fn scales(layer: Layer<'_>) -> Scales {
+    let multipliers = layer.multipliers.len() as u32;
+    let fitted = filters(layer).and_then(|filters| match layer.multipliers {
+        [_] => paired_column::one_scale(layer, &filters),
+        _ => fit(layer, &filters, &[FINE_SHIFT, SHIFT]),
+    });
+    let Some(Fitted { outputs, signed, zero, shift }) = fitted else {
+        let scaling = Scaling::twice(layer.requantise, multipliers);
+        let words = layer.multipliers.iter().flat_map(|&Multiplier { value, shift }| [value, shift]);
+        return Scales { scaling, bias: layer.bias.to_vec(), multipliers: words.collect() };
+    };
+    let words = |chosen: &Chosen| [Some(chosen.multiplier), signed.then_some(chosen.correction)];
+    let scaling = Scaling { once: true, signed, multipliers, zero, shift, ..Scaling::twice(layer.requantise, 1) };
+    let of_multiplier = outputs.iter().take(multipliers as usize).flat_map(words).flatten();
+    Scales { scaling, multipliers: of_multiplier.collect(), bias: outputs.iter().map(|chosen| chosen.bias).collect() }
 }
 
 /// The streams of [`rasbora_device::isa::quads`] for a depthwise layer of at least four outputs; `None` where no proof is

@@ -10,7 +10,7 @@ use rasbora_device::isa::paired::SHIFT;
 use rasbora_device::isa::paired_column::BLOCK;
 
 use super::paired::{
-    Bounds, Chosen, Fit, Layer, REACH, Steps, biases, filters, fits, lanes_of, near, nominal, pairable, steps,
+    Bounds, Chosen, Fit, Fitted, Layer, REACH, Steps, biases, filters, fits, lanes_of, near, nominal, pairable, steps,
     thresholds, zeros,
 };
 use crate::graph::bytes_of;
@@ -44,6 +44,17 @@ pub fn streams(layer: Layer<'_>) -> Option<Streams> {
     let words = encode(&filters, &chosen, shared);
     let (multiplier, correction) = if shared { (chosen[0].multiplier, chosen[0].correction) } else { (0, 0) };
     Some(Streams { filters: bytes_of(words.into_iter().map(u32::cast_signed)), multiplier, correction, zero })
+}
+
+/// One multiplier and one correction for all outputs of a layer; `None` where there are none.
+pub(super) fn one_scale(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Fitted> {
+    let scaled = |(steps, real)| (steps, nominal(real, layer.scale, SHIFT));
+    let outputs: Vec<(Steps, f64)> = thresholds(layer, filters)?.into_iter().map(scaled).collect();
+    let signed = zeros(layer.requantise, SHIFT).map(|zero| (zero, true));
+    once((0, false)).chain(signed).find_map(|(zero, signed)| {
+        let outputs = with_one_multiplier(&outputs, layer.bias, zero, signed)?;
+        Some(Fitted { outputs, signed, zero, shift: SHIFT })
+    })
 }
 
 /// One multiplier and one correction for all outputs, which must have the same nominal multiplier.
@@ -118,7 +129,7 @@ mod tests {
     use rasbora_device::isa::Portable;
     use rasbora_device::isa::paired::SCALE;
     use rasbora_device::memory::{Memory, Multiplier, Operand};
-    use rasbora_device::ops::{FullyConnected, Kernel, PairedFullyConnected, check};
+    use rasbora_device::ops::{FullyConnected, Kernel, PairedFullyConnected, Scaling, check};
 
     use super::*;
     use crate::ops::quantise_multiplier;
@@ -176,7 +187,7 @@ mod tests {
             let as_bytes = |values: &[i8]| values.iter().map(|value| value.cast_unsigned()).collect::<Vec<u8>>();
             let (input, weights) = (as_bytes(&input), as_bytes(&weights));
             let factors = bytes_of(multipliers.iter().flat_map(|m| [m.value, m.shift]));
-            let portable = FullyConnected { batch, inputs, outputs, requantise, multipliers: count };
+            let portable = FullyConnected { batch, inputs, outputs, scaling: Scaling::twice(requantise, count) };
             let expected = run(&portable, &input, &[&weights, &bytes_of(bias), &factors]);
             let paired = PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero };
             assert_eq!(run(&paired, &input, &[&filters]), expected, "{paired:?}");

@@ -18,10 +18,8 @@ mod quads;
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use super::{Columns, PairedColumn, Planes, Quads, Spread};
-use super::{Isa, Portable};
-use crate::memory::View;
-#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-use crate::memory::ViewMut;
+use super::{Filters, Isa, Portable};
+use crate::memory::{View, ViewMut};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::spectrum::{Complex, POINTS};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
@@ -33,13 +31,8 @@ pub struct Armv7em;
 
 impl Isa for Armv7em {
     #[inline(always)]
-    fn dot(input: View<'_, i8>, weights: &[i8]) -> i32 {
-        Portable::dot(input, weights)
-    }
-
-    #[inline(always)]
-    fn dot4(input: View<'_, i8>, weights: [&[i8]; 4]) -> [i32; 4] {
-        Portable::dot4(input, weights)
+    fn column(filters: &Filters<'_>, x: View<'_, i8>, out: ViewMut<'_, i8>) {
+        Portable::column(filters, x, out);
     }
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]

@@ -3,30 +3,55 @@
 //! Each instruction set is a file here. Every one of them equals [`Portable`] bit for bit; a kernel that wants more than
 //! these primitives has a file of its own beside the portable one.
 
+mod armv6m;
 mod armv7em;
+mod helium;
+mod layer;
 pub mod paired;
 pub mod paired_column;
 pub mod planes;
 mod portable;
 pub mod quads;
+mod rv32im;
+mod scalar;
 
+pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
+pub use helium::Helium;
+pub use layer::{Channels, Filters, Line};
 pub use paired::{Columns, Paired};
 pub use paired_column::PairedColumn;
 pub use planes::{Planes, Spread};
 pub use portable::Portable;
 pub use quads::Quads;
+pub use rv32im::Rv32im;
+pub use scalar::Armv7m;
 
 use crate::memory::{View, ViewMut};
 use crate::spectrum::{self, Complex, POINTS};
 
 /// What an instruction set does faster than plain Rust.
 pub trait Isa {
-    /// `Σᵢ input[i] · weights[i]` over the shorter of both.
-    fn dot(input: View<'_, i8>, weights: &[i8]) -> i32;
+    /// All outputs of a column of inputs; nothing where the lengths do not fit.
+    fn column(filters: &Filters<'_>, x: View<'_, i8>, out: ViewMut<'_, i8>);
 
-    /// Four dot products with one input.
-    fn dot4(input: View<'_, i8>, weights: [&[i8]; 4]) -> [i32; 4];
+    /// All outputs of columns.
+    #[inline(always)]
+    fn columns(filters: &Filters<'_>, line: Line<'_>) {
+        layer::columns(filters, line, Self::column);
+    }
+
+    /// All channels of windows; nothing where the lengths do not fit.
+    #[inline(always)]
+    fn windows(channels: &Channels<'_>, line: Line<'_>) {
+        layer::windows(channels, line, layer::channels);
+    }
+
+    /// Copies so many pieces of so many elements, which start at multiples of a step; nothing where they are not all inside.
+    #[inline(always)]
+    fn copy_pieces(sizes: [usize; 2], from: (View<'_, i8>, usize), to: (ViewMut<'_, i8>, usize)) {
+        layer::copy_pieces(sizes, from, to);
+    }
 
     /// The sums of four neighbours at `count` places, from `first` on and `step` from one to the next; 0 where they are not
     /// all inside.

@@ -1,15 +1,15 @@
 //! Convolution: `out[n, y, x, o] = requantise(bias[o] + Σ input[n, y·s + kh·d − p, x·s + kw·d − p, i] · weights[o, kh, kw, i])`.
 //!
-//! The compiler folds the input's zero point into `bias`, so the inner loop is a bare dot product, and a tap outside
-//! the image has the value `padding_value`.
+//! The compiler folds the input's zero point into `bias`, and lays the taps of the weights in the order of a
+//! [`Strip`]: the inner loop is a bare dot product without borders.
 
 use core::ops::Range;
 
+use super::strip::Strip;
 use super::window::{count, product};
-use super::{Effort, Kernel, Need, Window};
-use crate::arithmetic::Requantise;
-use crate::isa::Isa;
-use crate::memory::{Memory, Multiplier, Operand, View};
+use super::{Effort, Kernel, Need, Scaling, Window};
+use crate::isa::{Filters, Isa, Line};
+use crate::memory::{Memory, Operand};
 
 crate::params! {
     /// 8-bit convolution.
@@ -24,10 +24,8 @@ crate::params! {
         pub groups: u32,
         /// Value of the input outside the image: its zero point.
         pub padding_value: i8,
-        /// Accumulator to int8; one multiplier a channel, or one for all.
-        pub requantise: Requantise,
-        /// Number of multipliers: `outputs` or 1.
-        pub multipliers: u32,
+        /// Sums to int8.
+        pub scaling: Scaling,
     }
 
     /// Float convolution.
@@ -57,99 +55,29 @@ fn channels_valid(inputs: u32, outputs: u32, groups: u32) -> bool {
         && outputs <= 1 << 24
 }
 
-/// The taps of a row are walked over together where they are `joined`.
-fn conv_effort(w: &Window, inputs: u32, outputs: u32, joined: bool) -> Effort {
-    let [kh, kw] = w.kernel;
-    let (cells, runs) = (w.output[1], if joined { 1 } else { kw });
-    let sums = [product(&[cells, outputs, kh, runs]), product(&[cells, outputs, kh, kw, inputs])];
-    // Columns of the border add what lies outside.
-    let border = if w.padding == [0; 2] { 0 } else { sums[1] };
-    Effort::of_row(&[cells.into(), product(&[cells, outputs]), sums[0], sums[1], border])
-}
-
-/// One output cell's place in the input.
-struct Cell {
-    /// Offset of the image's first element.
-    image: usize,
-    /// Input row of tap row 0, and the tap rows inside.
-    y: (i32, Range<u32>),
-    /// Input column of tap column 0, and the tap columns inside.
-    x: (i32, Range<u32>),
-}
-
 impl Conv2d {
-    /// Sums of `N` neighbouring outputs from `output` on, at `cell`.
-    #[inline(always)]
-    fn sums<const N: usize>(
-        &self,
-        cell: &Cell,
-        output: u32,
-        input: View<'_, i8>,
-        weights: &[i8],
-        dot: impl Fn(View<'_, i8>, [&[i8]; N]) -> [i32; N],
-    ) -> [i32; N] {
-        let w = &self.window;
-        let inputs = self.inputs as usize;
-        let cell_len = inputs * self.groups as usize;
-        let tap_row_len = w.kernel[1] as usize * inputs;
-        let filter_len = w.kernel[0] as usize * tap_row_len;
-        // With one group and no dilation the taps of a row are neighbours in the input too.
-        let joined = self.groups == 1 && w.dilation[1] == 1;
-        let group = if joined { 0 } else { output / (self.outputs / self.groups.max(1)).max(1) };
-        let mut sums = [0i32; N];
-        let add = |sums: &mut [i32; N], part: [i32; N]| {
-            for (sum, part) in sums.iter_mut().zip(part) {
-                *sum = sum.wrapping_add(part);
-            }
-        };
-        let rows = |start: usize, len: usize| -> [&[i8]; N] {
-            core::array::from_fn(|n| {
-                let start = (output as usize + n) * filter_len + start;
-                weights.get(start..start + len).unwrap_or(&[])
-            })
-        };
-        let padding = |rows: [&[i8]; N]| rows.map(|row| padding_sum(row, self.padding_value));
-        for tap_y in 0..w.kernel[0] {
-            let row_start = tap_y as usize * tap_row_len;
-            if !cell.y.1.contains(&tap_y) {
-                add(&mut sums, padding(rows(row_start, tap_row_len)));
-                continue;
-            }
-            let y = (cell.y.0 + (tap_y * w.dilation[0]) as i32) as usize;
-            let line = cell.image + y * w.input[1] as usize * cell_len;
-            let (first, end) = (cell.x.1.start as usize, cell.x.1.end as usize);
-            if first > 0 {
-                add(&mut sums, padding(rows(row_start, first * inputs)));
-            }
-            if (end as u32) < w.kernel[1] {
-                add(&mut sums, padding(rows(row_start + end * inputs, tap_row_len - end * inputs)));
-            }
-            let x_of = |tap: usize| (cell.x.0 + (tap as u32 * w.dilation[1]) as i32) as usize;
-            if joined {
-                let len = (end - first) * inputs;
-                // A window beside the image starts outside of it, and has no taps inside.
-                let start = line.wrapping_add(x_of(first).wrapping_mul(inputs));
-                add(&mut sums, dot(input.slice(start, len), rows(row_start + first * inputs, len)));
-            } else {
-                for tap in first..end {
-                    let start = line + x_of(tap) * cell_len + group as usize * inputs;
-                    add(&mut sums, dot(input.slice(start, inputs), rows(row_start + tap * inputs, inputs)));
-                }
-            }
-        }
-        sums
+    fn strip(&self) -> Strip<'_> {
+        Strip::new(&self.window, self.inputs, self.groups, self.padding_value)
+    }
+
+    /// Bytes of scratch memory: a strip, where one is copied.
+    pub fn scratch_bytes(&self) -> u32 {
+        self.strip().scratch_bytes()
     }
 }
 
 impl Kernel for Conv2d {
     const OPCODE: u16 = 1;
-    type Operands = [Operand; 5];
+    type Operands = [Operand; 6];
 
     fn valid(&self) -> bool {
         self.window.valid()
             && channels_valid(self.inputs, self.outputs, self.groups)
-            && self.requantise.valid()
-            && (self.multipliers == self.outputs || self.multipliers == 1)
+            && self.scaling.valid(self.outputs)
+    }
+
+    fn layout_known(&self) -> bool {
+        self.scaling.layout_known()
     }
 
     fn rows(&self) -> u32 {
@@ -157,71 +85,49 @@ impl Kernel for Conv2d {
     }
 
     fn effort(&self) -> Effort {
-        let w = &self.window;
-        let joined = self.groups == 1 && w.dilation[1] == 1;
-        conv_effort(w, self.inputs, self.outputs, joined)
+        let (w, strip) = (&self.window, self.strip());
+        let sums = product(&[w.output[1], self.outputs]);
+        Effort::of_row(&[
+            w.output[1].into(),
+            sums,
+            sums.saturating_mul(strip.taps),
+            strip.pieces(),
+            strip.scratch_bytes().into(),
+        ])
     }
 
-    fn needs(&self) -> [Need; 5] {
+    fn needs(&self) -> [Need; 6] {
         let w = &self.window;
+        let [bias, multipliers] = self.scaling.needs(self.outputs);
         [
             Need::read::<i8>(&w.input_shape(self.inputs.saturating_mul(self.groups))),
             Need::constant::<i8>(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs]),
-            Need::constant::<i32>(&[self.outputs]),
-            Need::constant::<Multiplier>(&[self.multipliers]),
+            bias,
+            multipliers,
+            Need::write::<i8>(&[self.scratch_bytes()]),
             Need::write::<i8>(&w.output_shape(self.outputs)),
         ]
     }
 
     #[inline(never)]
-    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 5]) {
-        let [input, weights, bias, multipliers, out] = *operands;
-        let input = memory.view::<i8>(input);
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 6]) {
+        let [input, weights, bias, multipliers, scratch, out] = *operands;
         let weights = memory.constants::<i8>(weights);
-        let bias = memory.constants::<i32>(bias);
-        let multipliers = memory.constants::<Multiplier>(multipliers);
+        let of_layer = self.scaling.of(memory, bias, multipliers);
         let out = memory.view_mut::<i8>(out);
-        let w = &self.window;
-        let image_len = (w.input[0] * w.input[1] * self.inputs * self.groups) as usize;
-        for row in rows {
-            let (image, y) = w.split_row(row);
-            for x in 0..w.output[1] {
-                let cell = Cell { image: image as usize * image_len, y: w.taps(0, y), x: w.taps(1, x) };
-                let at = (row * w.output[1] + x) as usize * self.outputs as usize;
-                let store = |o: u32, sum: i32| {
-                    let multiplier = per_channel(multipliers, o as usize);
-                    let sum = sum.wrapping_add(bias.get(o as usize).copied().unwrap_or_default());
-                    out.set(at + o as usize, self.requantise.apply(sum, multiplier));
-                };
-                let mut o = 0;
-                while self.groups == 1 && o + 4 <= self.outputs {
-                    let sums = self.sums(&cell, o, input, weights, I::dot4);
-                    for (n, sum) in (0..).zip(sums) {
-                        store(o + n, sum);
-                    }
-                    o += 4;
-                }
-                while o < self.outputs {
-                    let [sum] = self.sums(&cell, o, input, weights, |x, [w]| [I::dot(x, w)]);
-                    store(o, sum);
-                    o += 1;
-                }
+        let strip = self.strip();
+        let (outputs, taps, step) = (self.outputs as usize, strip.taps as usize, strip.step as usize);
+        let group_len = strip.len as usize;
+        let of_group = outputs.checked_div(self.groups as usize).unwrap_or(0);
+        strip.for_each_line::<I>(rows, memory.view(input), memory.view_mut(scratch), |first, cells, line| {
+            for group in 0..self.groups as usize {
+                let range = group * of_group..(group + 1) * of_group;
+                let Some(filters) = Filters::new(taps, weights, of_layer, range) else { return };
+                let (x, out) = (line.from(group * group_len), out.from(first * outputs + group * of_group));
+                I::columns(&filters, Line { x, step, out, out_step: outputs, cells });
             }
-        }
+        });
     }
-}
-
-/// What taps outside the image add. Not inlined: it runs for the cells of the border alone, and would stand eight times in
-/// the kernel.
-#[inline(never)]
-fn padding_sum(weights: &[i8], padding_value: i8) -> i32 {
-    weights.iter().fold(0, |sum: i32, &w| sum.wrapping_add(w.into())).wrapping_mul(padding_value.into())
-}
-
-/// Multiplier of channel `o`: its own, or the only one.
-#[inline(always)]
-pub(crate) fn per_channel(multipliers: &[Multiplier], o: usize) -> Multiplier {
-    multipliers.get(o).or(multipliers.first()).copied().unwrap_or_default()
 }
 
 impl Kernel for Conv2dF32 {
@@ -238,8 +144,10 @@ impl Kernel for Conv2dF32 {
 
     fn effort(&self) -> Effort {
         let w = &self.window;
-        let joined = self.groups == 1 && w.dilation[1] == 1;
-        conv_effort(w, self.inputs, self.outputs, joined)
+        let ([kh, kw], cells) = (w.kernel, w.output[1]);
+        let runs = if self.groups == 1 && w.dilation[1] == 1 { 1 } else { kw };
+        let sums = [product(&[cells, self.outputs, kh, runs]), product(&[cells, self.outputs, kh, kw, self.inputs])];
+        Effort::of_row(&[cells.into(), product(&[cells, self.outputs]), sums[0], sums[1]])
     }
 
     fn needs(&self) -> [Need; 4] {
@@ -286,6 +194,61 @@ impl Kernel for Conv2dF32 {
                     out.set(at, sum.max(self.min).min(self.max));
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::ops::testing::{Random, bytes, run, values};
+
+    #[test]
+    fn int8_is_the_formula() {
+        let mut random = Random(3);
+        for _ in 0..300 {
+            let mut window = random.window();
+            window.batch = random.in_range(1..3);
+            let w = &window;
+            let (inputs, groups) = (random.in_range(1..7), random.in_range(1..4));
+            let outputs = groups * random.in_range(1..7);
+            let (scales, padding_value) = (random.scales(outputs), random.below(256) as u8 as i8);
+            let scaling = scales.scaling;
+            let kernel = Conv2d { window, inputs, outputs, groups, padding_value, scaling };
+            let input = random.i8s(product(&w.input_shape(inputs * groups)) as usize);
+            let [kh, kw] = w.kernel;
+            let weights = random.i8s((outputs * kh * kw * inputs) as usize);
+
+            let mut expected = Vec::new();
+            for cell in 0..product(&w.output_shape(1)) as u32 {
+                let (row, column) = (cell / w.output[1], cell % w.output[1]);
+                let (image, y) = (row / w.output[0], row % w.output[0]);
+                for o in 0..outputs {
+                    let group = o / (outputs / groups);
+                    let mut sum = 0;
+                    for tap in 0..kh * kw {
+                        let taps = [tap % kh, tap / kh];
+                        let [y, x] = [(0, y), (1, column)].map(|(axis, at)| {
+                            let at = at * w.stride[axis] + taps[axis] * w.dilation[axis];
+                            at.checked_sub(w.padding[axis]).filter(|&at| at < w.input[axis])
+                        });
+                        for i in 0..inputs {
+                            let value = y.zip(x).map_or(padding_value, |(y, x)| {
+                                let cell = (image * w.input[0] + y) * w.input[1] + x;
+                                input[((cell * groups + group) * inputs + i) as usize]
+                            });
+                            let weight = weights[((o * kh * kw + tap) * inputs + i) as usize];
+                            sum += i32::from(value) * i32::from(weight);
+                        }
+                    }
+                    expected.push(scales.output(sum, o as usize));
+                }
+            }
+            let found =
+                run(&kernel, &[bytes(&input), bytes(&weights), bytes(&scales.bias), bytes(&scales.multipliers)]);
+            assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
         }
     }
 }

@@ -5,12 +5,10 @@
 
 use core::ops::Range;
 
-use super::conv2d::per_channel;
 use super::window::count;
-use super::{Effort, Kernel, Need};
-use crate::arithmetic::Requantise;
-use crate::isa::Isa;
-use crate::memory::{Memory, Multiplier, Operand};
+use super::{Effort, Kernel, Need, Scaling};
+use crate::isa::{Filters, Isa};
+use crate::memory::{Memory, Operand};
 
 crate::params! {
     /// 8-bit fully connected layer.
@@ -21,10 +19,8 @@ crate::params! {
         pub inputs: u32,
         /// Features of an output row, `o`.
         pub outputs: u32,
-        /// Accumulator to int8; one multiplier a feature, or one for all.
-        pub requantise: Requantise,
-        /// Number of multipliers: `outputs` or 1.
-        pub multipliers: u32,
+        /// Sums to int8.
+        pub scaling: Scaling,
     }
 
     /// Float fully connected layer.
@@ -65,9 +61,11 @@ impl Kernel for FullyConnected {
     type Operands = [Operand; 5];
 
     fn valid(&self) -> bool {
-        sizes_valid(self.batch, self.inputs, self.outputs)
-            && self.requantise.valid()
-            && (self.multipliers == self.outputs || self.multipliers == 1)
+        sizes_valid(self.batch, self.inputs, self.outputs) && self.scaling.valid(self.outputs)
+    }
+
+    fn layout_known(&self) -> bool {
+        self.scaling.layout_known()
     }
 
     fn rows(&self) -> u32 {
@@ -79,11 +77,12 @@ impl Kernel for FullyConnected {
     }
 
     fn needs(&self) -> [Need; 5] {
+        let [bias, multipliers] = self.scaling.needs(self.outputs);
         [
             Need::read::<i8>(&[self.batch, self.inputs]),
             Need::constant::<i8>(&[self.outputs, self.inputs]),
-            Need::constant::<i32>(&[self.outputs]),
-            Need::constant::<Multiplier>(&[self.multipliers]),
+            bias,
+            multipliers,
             Need::write::<i8>(&[self.batch, self.outputs]),
         ]
     }
@@ -93,29 +92,14 @@ impl Kernel for FullyConnected {
         let [input, weights, bias, multipliers, out] = *operands;
         let input = memory.view::<i8>(input);
         let weights = memory.constants::<i8>(weights);
-        let bias = memory.constants::<i32>(bias);
-        let multipliers = memory.constants::<Multiplier>(multipliers);
+        let of_layer = self.scaling.of(memory, bias, multipliers);
         let out = memory.view_mut::<i8>(out);
         let inputs = self.inputs as usize;
-        let filter = |o: usize| weights.get(o * inputs..(o + 1) * inputs).unwrap_or_default();
         for_each_batch_row(rows, self.outputs, |n, features| {
             let row = input.slice(n * inputs, inputs);
-            let out = out.slice(n * self.outputs as usize, self.outputs as usize);
-            let store = |o: usize, sum: i32| {
-                let sum = sum.wrapping_add(bias.get(o).copied().unwrap_or_default());
-                out.set(o, self.requantise.apply(sum, per_channel(multipliers, o)));
-            };
-            let mut o = features.start;
-            while o + 4 <= features.end {
-                let sums = I::dot4(row, [filter(o), filter(o + 1), filter(o + 2), filter(o + 3)]);
-                for (n, sum) in (0..).zip(sums) {
-                    store(o + n, sum);
-                }
-                o += 4;
-            }
-            while o < features.end {
-                store(o, I::dot(row, filter(o)));
-                o += 1;
+            let out = out.slice(n * self.outputs as usize + features.start, features.len());
+            if let Some(filters) = Filters::new(inputs, weights, of_layer, features) {
+                I::column(&filters, row, out);
             }
         });
     }
@@ -182,21 +166,19 @@ mod tests {
         let mut random = Random(1);
         for _ in 0..200 {
             let [batch, inputs, outputs] = sizes(&mut random);
-            let count = if random.below(2) == 0 { 1 } else { outputs };
-            let multipliers = random.multipliers(count as usize);
-            let requantise = random.requantise();
-            let kernel = FullyConnected { batch, inputs, outputs, requantise, multipliers: count };
+            let scales = random.scales(outputs);
+            let kernel = FullyConnected { batch, inputs, outputs, scaling: scales.scaling };
             let input = random.i8s((batch * inputs) as usize);
             let weights = random.i8s((outputs * inputs) as usize);
-            let bias: Vec<i32> = (0..outputs).map(|_| random.below(20_000) as i32 - 10_000).collect();
             let mut expected = Vec::new();
             for x in input.chunks(inputs as usize) {
                 for (o, w) in weights.chunks(inputs as usize).enumerate() {
                     let sum: i64 = x.iter().zip(w).map(|(&x, &w)| i64::from(x) * i64::from(w)).sum();
-                    expected.push(requantise.apply(sum as i32 + bias[o], per_channel(&multipliers, o)));
+                    expected.push(scales.output(sum as i32, o));
                 }
             }
-            let found = run(&kernel, &[bytes(&input), bytes(&weights), bytes(&bias), bytes(&multipliers)]);
+            let found =
+                run(&kernel, &[bytes(&input), bytes(&weights), bytes(&scales.bias), bytes(&scales.multipliers)]);
             assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
         }
     }

@@ -7,6 +7,8 @@ mod axes;
 #[cfg(test)]
 pub(crate) mod drawing;
 mod kernel;
+pub(crate) mod outputs;
+mod strip;
 #[cfg(test)]
 pub(crate) mod testing;
 mod window;
@@ -47,6 +49,7 @@ pub use linear_add::LinearAdd;
 pub use log_mel::LogMel;
 pub use mean::{Mean, MeanF32};
 pub use mfcc::Mfcc;
+pub use outputs::Scaling;
 pub use paired_conv2d::PairedConv2d;
 pub use paired_fully_connected::PairedFullyConnected;
 pub use peak::Peak;

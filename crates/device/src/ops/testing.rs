@@ -3,9 +3,12 @@
 use std::vec;
 use std::vec::Vec;
 
+use core::ops::Range;
+
 pub use super::drawing::{Draw, Random};
-use super::{Kernel, Need, Overlap, Role, check};
-use crate::isa::Portable;
+use super::{Kernel, Need, Overlap, Role, Scaling, check};
+use crate::isa::paired::{self, FINE_SHIFT, Rounding, SHIFT};
+use crate::isa::{Armv6m, Armv7em, Armv7m, Helium, Portable, Rv32im};
 use crate::memory::{Memory, Multiplier, Operand};
 use crate::params::Field;
 
@@ -35,6 +38,53 @@ impl Random {
         (0..count)
             .map(|_| Multiplier { value: (1 << 30) + self.below(1 << 30) as i32, shift: self.below(10) as i32 - 9 })
             .collect()
+    }
+
+    /// Biases and multipliers of a layer with so many outputs.
+    pub fn scales(&mut self, outputs: u32) -> Scales {
+        let multipliers = if self.below(2) == 0 { 1 } else { outputs };
+        let (once, signed) = (self.below(3) > 0, self.below(2) == 0);
+        let mut scaling = Scaling { once, ..Scaling::twice(self.requantise(), multipliers) };
+        if !once {
+            let words = self.multipliers(multipliers as usize).into_iter().flat_map(|m| [m.value, m.shift]).collect();
+            let bias = (0..outputs).map(|_| self.between(-10_000, 10_000)).collect();
+            return Scales { scaling, bias, multipliers: words };
+        }
+        scaling = Scaling { signed, shift: [SHIFT, FINE_SHIFT][self.below(2) as usize], ..scaling };
+        scaling.zero = self.between(-1 << 16, 1 << 16);
+        let of_multiplier = |_| {
+            let m = self.between(1 << 20, 1 << 26);
+            [Some(m), signed.then(|| self.between(-1024, 256))]
+        };
+        let words = (0..multipliers).flat_map(of_multiplier).flatten().collect();
+        let bias = (0..outputs).map(|_| self.between(-1 << 20, 1 << 20)).collect();
+        Scales { scaling, bias, multipliers: words }
+    }
+}
+
+/// How the sums of a layer become its outputs.
+pub struct Scales {
+    pub scaling: Scaling,
+    pub bias: Vec<i32>,
+    /// As the kernel wants them.
+    pub multipliers: Vec<i32>,
+}
+
+impl Scales {
+    /// Output `o` of `sum`, by the formula.
+    pub fn output(&self, sum: i32, o: usize) -> i8 {
+        let Scaling { requantise, once, signed, multipliers, zero, shift } = self.scaling;
+        let o_multiplier = if multipliers == 1 { 0 } else { o };
+        let words = self.multipliers.chunks(self.multipliers.len() / multipliers as usize).nth(o_multiplier);
+        match (once, words) {
+            (true, Some(&[m, ref correction @ ..])) => {
+                assert_eq!(correction.len(), usize::from(signed));
+                let correction = correction.first().copied().unwrap_or_default();
+                paired::requantise(256 * sum + self.bias[o], m, correction, Rounding { zero, shift })
+            }
+            (_, Some(&[value, shift])) => requantise.apply(sum + self.bias[o], Multiplier { value, shift }),
+            _ => panic!("a multiplier"),
+        }
     }
 }
 
@@ -86,7 +136,18 @@ where
     for row in (0..kernel.rows()).rev() {
         kernel.run::<Portable>(row..row + 1, Memory::new(constants, arena), &operands);
     }
-    assert_eq!(arena[written], whole, "row by row and as a whole differ: {kernel:?}");
+    assert_eq!(arena[written.clone()], whole, "row by row and as a whole differ: {kernel:?}");
+    for (isa, run) in [
+        ("Armv6m", K::run::<Armv6m> as fn(&K, Range<u32>, Memory<'_>, &[Operand; N])),
+        ("Armv7m", K::run::<Armv7m>),
+        ("Rv32im", K::run::<Rv32im>),
+        ("Armv7em", K::run::<Armv7em>),
+        ("Helium", K::run::<Helium>),
+    ] {
+        arena[written.clone()].fill(0xaa);
+        run(kernel, 0..kernel.rows(), Memory::new(constants, arena), &operands);
+        assert_eq!(arena[written.clone()], whole, "{isa} differs: {kernel:?}");
+    }
     whole
 }
 
