@@ -10,18 +10,23 @@ use rasbora_compiler::target::find;
 const SHAPES: u32 = 2_000;
 
 /// A target for each instruction set, and the kernels that use what it does faster.
-const VARIANTS: [(&str, &[&str]); 1] = [(
-    "cortex-m4",
-    &[
-        "AveragePool",
-        "PairedConv2d",
-        "PairedFullyConnected",
-        "QuadDepthwiseConv2d",
-        "PlaneDepthwiseConv2d",
-        "Mfcc",
-        "LogMel",
-    ],
-)];
+const VARIANTS: [(&str, &[&str]); 4] = [
+    ("cortex-m0", &["Conv2d", "DepthwiseConv2d", "FullyConnected"]),
+    (
+        "cortex-m4",
+        &[
+            "AveragePool",
+            "PairedConv2d",
+            "PairedFullyConnected",
+            "QuadDepthwiseConv2d",
+            "PlaneDepthwiseConv2d",
+            "Mfcc",
+            "LogMel",
+        ],
+    ),
+    ("cortex-m55", &["Conv2d", "DepthwiseConv2d", "FullyConnected"]),
+    ("rv32imac", &["Conv2d", "DepthwiseConv2d", "FullyConnected"]),
+];
 
 #[test]
 fn variants_equal_the_portable_kernels() {

@@ -13,8 +13,8 @@ use rasbora_device::isa::planes::{CHANNELS, FACTORS, taps};
 use rasbora_device::isa::quads::lanes;
 use rasbora_device::isa::{Paired, PairedColumn, paired_column};
 use rasbora_device::ops::{
-    AveragePool, Kernel, LogMel, Mfcc, PairedConv2d, PairedFullyConnected, PlaneDepthwiseConv2d, QuadDepthwiseConv2d,
-    Window, mfcc,
+    AveragePool, Conv2d, DepthwiseConv2d, FullyConnected, Kernel, LogMel, Mfcc, PairedConv2d, PairedFullyConnected,
+    PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Scaling, Window, mfcc,
 };
 
 /// Random numbers from a seed that is not zero: xorshift64*.
@@ -243,6 +243,94 @@ impl<'a> Stream<'a> {
             }
         };
         self.push(multiplier);
+    }
+}
+
+/// How sums become outputs: rounded twice as TFLite does, or once.
+fn scaling(random: &mut Random, outputs: u32) -> Scaling {
+    let multipliers = random.one_of([1, outputs]);
+    let twice = Scaling::twice(random.requantise(), multipliers);
+    if random.one_in(4) {
+        return twice;
+    }
+    let (signed, shift) = (random.one_in(2), random.one_of([SHIFT, FINE_SHIFT]));
+    Scaling { once: true, signed, shift, zero: random.zero(), ..twice }
+}
+
+/// Fills weights, biases or multipliers of sums over `taps`.
+fn constant(scaling: &Scaling, taps: u32, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+    if operand == 1 {
+        return fill(random, bytes);
+    }
+    let scale = if scaling.once { 256 } else { 1 };
+    let count = bytes.len() / 4;
+    let mut stream = Stream::new(random, bytes, [taps, scale, scaling.shift]);
+    match operand {
+        2 => (0..count).for_each(|_| stream.bias()),
+        _ if scaling.once && scaling.signed => (0..count / 2).for_each(|_| {
+            stream.multiplier();
+            stream.correction();
+        }),
+        _ if scaling.once => (0..count).for_each(|_| stream.multiplier()),
+        _ => (0..count / 2).for_each(|_| {
+            let value = stream.random.in_range(1 << 30..1 << 31);
+            stream.push(value);
+            let shift = stream.random.between(-14, 1);
+            stream.push(shift.cast_unsigned());
+        }),
+    }
+}
+
+impl Draw for Conv2d {
+    fn draw(random: &mut Random) -> Self {
+        let groups = if random.one_in(4) { random.in_range(2..4) } else { 1 };
+        let outputs = groups * if random.one_in(16) { random.in_range(8..24) } else { random.in_range(1..9) };
+        Self {
+            window: random.windows_of(|_| ()),
+            inputs: if random.one_in(8) { random.in_range(8..40) } else { random.in_range(1..9) },
+            outputs,
+            groups,
+            padding_value: random.i8(),
+            scaling: scaling(random, outputs),
+        }
+    }
+
+    fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+        let [height, width] = self.window.kernel;
+        constant(&self.scaling, height * width * self.inputs, operand, random, bytes);
+    }
+}
+
+impl Draw for DepthwiseConv2d {
+    fn draw(random: &mut Random) -> Self {
+        let channels = random.in_range(4..19);
+        Self {
+            window: random.windows_of(|_| ()),
+            channels,
+            padding_value: random.i8(),
+            scaling: scaling(random, channels),
+        }
+    }
+
+    fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+        let [height, width] = self.window.kernel;
+        constant(&self.scaling, height * width, operand, random, bytes);
+    }
+}
+
+impl Draw for FullyConnected {
+    fn draw(random: &mut Random) -> Self {
+        let outputs = random.in_range(1..24);
+        Self {
+            batch: random.in_range(1..4),
+            inputs: if random.one_in(8) { random.in_range(14..300) } else { random.in_range(1..40) },
+            outputs,
+            scaling: scaling(random, outputs),
+        }
+    }
+
+    fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+        constant(&self.scaling, self.inputs, operand, random, bytes);
     }
 }
 
