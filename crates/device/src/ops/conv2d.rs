@@ -1,7 +1,7 @@
 //! Convolution: `out[n, y, x, o] = requantise(bias[o] + Σ input[n, y·s + kh·d − p, x·s + kw·d − p, i] · weights[o, kh, kw, i])`.
 //!
 //! The compiler folds the input's zero point into `bias`, and lays the taps of the weights in the order of a
-//! [`Strip`]: the inner loop is a bare dot product without borders.
+//! strip: the inner loop is a bare dot product without borders.
 
 use core::ops::Range;
 

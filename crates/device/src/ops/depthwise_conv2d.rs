@@ -3,7 +3,7 @@
 //! with `m = 1` in 8 bits: with more it is a convolution in groups.
 //!
 //! Each output channel reads one input channel, so there is no long dot product: a block of four neighbouring channels is
-//! summed tap by tap, its sums in registers. The weights are `[kw, kh, o]`, in the order of a [`Strip`]. The compiler folds the
+//! summed tap by tap, its sums in registers. The weights are `[kw, kh, o]`, in the order of a strip. The compiler folds the
 //! input's zero point into the biases.
 
 use core::ops::Range;
