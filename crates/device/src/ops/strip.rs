@@ -52,6 +52,8 @@ impl<'a> Strip<'a> {
         let rows_lie = w.kernel[0] == 1 && shared;
         let columns_lie = w.input[1] == 1 && w.dilation[0] == 1;
         let lies = groups == 1 && inside && (rows_lie || columns_lie);
+        // In a single column the rows of an image are one line.
+        let step = if lies && w.input[1] == 1 { count(&[w.stride[0], channels]).into() } else { step };
         Self { window, channels, groups, padding_value, shared, inside, lies, columns, taps, step, len }
     }
 
@@ -103,8 +105,9 @@ impl<'a> Strip<'a> {
         }
         let (image, y) = w.split_row(rows.start);
         if self.lies {
+            let count = if w.input[1] == 1 { (rows.end - rows.start).min(w.output[0] - y) } else { 1 };
             let start = (image * w.input[0] + y * w.stride[0]) as usize * row_len;
-            return (1, input.slice(start, self.len as usize));
+            return (count, input.slice(start, (count - 1) as usize * self.step as usize + self.len as usize));
         }
         self.fill::<I>([image, y], input, scratch, fresh);
         (1, scratch.view())
