@@ -1,13 +1,21 @@
 //! Helium, the vectors of Armv8.1-M: Cortex-M55.
 //!
-//! A column is summed by sixteen inputs an instruction, and the sums of eight outputs are rounded as two vectors: of the even
-//! ones, and of the odd ones.
+//! Sixteen products are one instruction, and so is their sum: of a column with a filter. Sums come out in general
+//! registers; those of four or eight outputs are rounded as vectors.
 
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod copy;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod lines;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod sums;
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-use super::{Channels, layer::Call};
+use super::{
+    Channels,
+    layer::Call,
+    paired::{FINE_SHIFT, SHIFT},
+};
 use super::{Filters, Isa, Line, Portable, layer};
 use crate::memory::{View, ViewMut};
 
@@ -27,6 +35,16 @@ impl Isa for Helium {
 
     #[inline(always)]
     fn columns(filters: &Filters<'_>, line: Line<'_>) {
+        #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+        if let Some(mut call) = lines::Call::new(filters, line) {
+            // SAFETY: the call is new, and of filters with that shift.
+            return unsafe {
+                match filters.outputs.scaling.shift {
+                    FINE_SHIFT => call.run::<FINE_SHIFT>(),
+                    _ => call.run::<SHIFT>(),
+                }
+            };
+        }
         #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
         if let Some(mut call) = Call::of_columns(BLOCK, filters, line) {
             // SAFETY: a call has what the function wants, for the first column and for the last.
@@ -52,11 +70,9 @@ impl Isa for Helium {
         (from, from_step): (View<'_, i8>, usize),
         (to, to_step): (ViewMut<'_, i8>, usize),
     ) {
-        if len >= 4 && to.holds_pieces([count, len], (from, from_step), to_step) {
-            let pieces = sums::Pieces { from: from.as_ptr(), to: to.as_mut_ptr(), count, len, from_step, to_step };
-            // SAFETY: `holds_pieces` has found all that is read and written inside, and there are pieces.
-            return unsafe { sums::copy::<0>(&pieces) };
+        if len > 0 && to.holds_pieces([count, len], (from, from_step), to_step) {
+            // SAFETY: `holds_pieces` has found all that is read and written inside, and there are pieces, of elements.
+            unsafe { copy::copy::<0>(from.as_ptr(), to.as_mut_ptr(), count, len, from_step, to_step) }
         }
-        layer::copy_pieces([count, len], (from, from_step), (to, to_step));
     }
 }
