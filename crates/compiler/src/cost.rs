@@ -3,8 +3,8 @@
 //! A kernel says what its instructions grow with ([`Effort`]). The coefficients here are fitted from above to instructions
 //! counted under emulation (`tests/oracle/fit_costs.py`), over models of the corpus and random networks, with
 //! `opt-level = 3` and `"s"`, and a tenth is added: programs for [`InstructionSet::Portable`] on Cortex-M0, which takes
-//! the most, the others on Cortex-M4 with its floating-point unit. `Conv2d`, `DepthwiseConv2d` and `PairedConv2d` are not
-//! fitted yet: their coefficients are estimated from above by hand.
+//! the most, the others on Cortex-M4 with its floating-point unit. `Conv2d`, `DepthwiseConv2d`, `PairedConv2d` and
+//! `StackDepthwiseConv2d` are not fitted yet: their coefficients are estimated from above by hand.
 
 use rasbora_device::ops::*;
 use rasbora_device::program::Work;
@@ -122,6 +122,13 @@ const TABLE: &[(u16, [Coefficients; 2])] = &[
     (
         PlaneDepthwiseConv2d::OPCODE,
         [fitted([1_870.0, 1.21], &[55.0, 452.0, 232.0, 29.0]), fitted([1_870.0, 1.21], &[55.0, 452.0, 232.0, 29.0])],
+    ),
+    (
+        StackDepthwiseConv2d::OPCODE,
+        [
+            fitted([3_000.0, 20.0], &[1_000.0, 50.0, 40.0, 220.0]),
+            fitted([3_000.0, 20.0], &[1_000.0, 50.0, 40.0, 220.0]),
+        ],
     ),
     (Peak::OPCODE, [fitted([330.0, 0.0], &[55.0, 19.8]), fitted([330.0, 0.0], &[55.0, 16.8])]),
     (Mfcc::OPCODE, [fitted([2_830.0, 0.0], &[55.0, 1_900.0]), fitted([538.0, 0.0], &[55.0, 293.0])]),

@@ -1,5 +1,6 @@
 //! Depthwise convolution: `[n, h, w, c] ∗ [1, kh, kw, c·m] + [c·m] → [n, h′, w′, c·m]`.
 
+use rasbora_device::isa::stacks::COLUMNS;
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
@@ -116,8 +117,15 @@ impl Operation for DepthwiseConv2d {
             return Columns { window, inputs, outputs, groups, padding_value, weights, requantise }.lower(site);
         }
         let (bias, multipliers, scaling) = site.scales(&filters, requantise)?;
+        let (channels, stacked) = (inputs, site.isa() == InstructionSet::Helium && scaling.once);
+        if stacked && kernels::StackDepthwiseConv2d::takes(&window) && window.output[1] > 1 {
+            let weights = site.constant(bytes_of(by_stacks(&filters, [kh, kw])));
+            let kernel = kernels::StackDepthwiseConv2d { window, channels, padding_value, scaling };
+            let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+            return site.step(kernel, &[input, weights, bias, multipliers, scratch, out]);
+        }
         let weights = site.constant(bytes_of(by_columns(&weights, [kh, kw])));
-        let kernel = kernels::DepthwiseConv2d { window, channels: inputs, padding_value, scaling };
+        let kernel = kernels::DepthwiseConv2d { window, channels, padding_value, scaling };
         let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
         site.step(kernel, &[input, weights, bias, multipliers, scratch, out])
     }
@@ -127,6 +135,21 @@ impl Operation for DepthwiseConv2d {
 fn by_columns(weights: &[i8], [height, width]: [usize; 2]) -> Vec<i8> {
     let taps: Vec<&[i8]> = weights.chunks_exact((weights.len() / (height * width).max(1)).max(1)).collect();
     (0..width).flat_map(|x| taps.iter().skip(x).step_by(width)).copied().flatten().copied().collect()
+}
+
+/// Weights `[o, kh, kw]` as `[o, 4, 4]`, by columns, with zeros after their taps; see [`rasbora_device::isa::stacks`].
+fn by_stacks(weights: &[i8], [height, width]: [usize; 2]) -> Vec<i8> {
+    let filters = weights.chunks_exact((height * width).max(1));
+    let filter = |filter: &[i8]| {
+        let mut stacked = [[0; 4]; COLUMNS];
+        for (row, weights) in filter.chunks_exact(width.max(1)).enumerate() {
+            for (column, &weight) in stacked.iter_mut().zip(weights) {
+                column[row] = weight;
+            }
+        }
+        stacked
+    };
+    filters.flat_map(|weights| filter(weights).into_iter().flatten()).collect()
 }
 
 /// `weights` of shape `[taps, o]` as `[o, taps]`.
@@ -165,6 +188,12 @@ mod tests {
         assert_eq!(PLAIN.check(&[&input, &weights, &bias], &[&out]), Ok(()));
         let computed = tensor(&[1, 3, 3, 4]);
         assert!(PLAIN.check(&[&input, &computed, &bias], &[&out]).is_err_and(|text| text.contains("constant")));
+    }
+
+    #[test]
+    fn weights_are_stacked() {
+        let weights: Vec<i8> = (1..=6).collect();
+        assert_eq!(by_stacks(&weights, [3, 2]), [1, 3, 5, 0, 2, 4, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

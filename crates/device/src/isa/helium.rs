@@ -1,20 +1,23 @@
 //! Helium, the vectors of Armv8.1-M: Cortex-M55.
 //!
-//! Sixteen products are one instruction, and so is their sum: of a column with a filter. Sums come out in general
-//! registers; those of four or eight outputs are rounded as vectors.
+//! Sixteen products are one instruction, and so is their sum: of a column with a filter, or of a depthwise window whose rows are
+//! [stacked](super::stacks). Sums come out in general registers; those of four or eight outputs are rounded as vectors.
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod copy;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod lines;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod stacks;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod sums;
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use super::{
-    Channels,
+    Channels, Stacks,
     layer::Call,
     paired::{FINE_SHIFT, SHIFT},
+    stacks::{ROWS, stackable},
 };
 use super::{Filters, Isa, Line, Portable, layer};
 use crate::memory::{View, ViewMut};
@@ -73,6 +76,28 @@ impl Isa for Helium {
         if len > 0 && to.holds_pieces([count, len], (from, from_step), to_step) {
             // SAFETY: `holds_pieces` has found all that is read and written inside, and there are pieces, of elements.
             unsafe { copy::copy::<0>(from.as_ptr(), to.as_mut_ptr(), count, len, from_step, to_step) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn stack(rows: [View<'_, i8>; ROWS], padding: i8, to: ViewMut<'_, u32>) {
+        if stackable(rows, to) {
+            // SAFETY: each row that is not null is as long as `to`.
+            unsafe { stacks::stack::<0>(&stacks::Rows::new(rows, padding, to)) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn stacks(stacks: &Stacks<'_>, x: View<'_, u32>, out: ViewMut<'_, i8>) {
+        let Some(mut call) = stacks::Call::new(stacks, x, out) else { return };
+        // SAFETY: the call is new, and of outputs with that shift.
+        unsafe {
+            match stacks.outputs.scaling.shift {
+                FINE_SHIFT => stacks::stacks::<FINE_SHIFT>(&mut call),
+                _ => stacks::stacks::<SHIFT>(&mut call),
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod portable;
 pub mod quads;
 mod rv32im;
 mod scalar;
+pub mod stacks;
 
 pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
@@ -26,6 +27,7 @@ pub use portable::Portable;
 pub use quads::Quads;
 pub use rv32im::Rv32im;
 pub use scalar::Armv7m;
+pub use stacks::Stacks;
 
 use crate::memory::{View, ViewMut};
 use crate::spectrum::{self, Complex, POINTS};
@@ -67,6 +69,19 @@ pub trait Isa {
     /// Copies bytes to the front of others that they do not overlap; does nothing where they are more.
     fn copy(from: View<'_, i8>, to: ViewMut<'_, i8>) {
         to.copy_from(from);
+    }
+
+    /// Stacks rows, see [`stacks`], where bytes of rows that are empty are `padding`; nothing where the others are not as long as
+    /// `to`.
+    #[inline(always)]
+    fn stack(rows: [View<'_, i8>; stacks::ROWS], padding: i8, to: ViewMut<'_, u32>) {
+        stacks::stack(rows, padding, to);
+    }
+
+    /// A row of depthwise output cells, see [`stacks`]; nothing where the lengths do not fit.
+    #[inline(always)]
+    fn stacks(stacks: &Stacks<'_>, x: View<'_, u32>, out: ViewMut<'_, i8>) {
+        stacks::stacks(stacks, x, out);
     }
 
     /// All outputs of pairs of columns by paired weights, see [`paired`]; nothing where the lengths do not fit. `inputs` and

@@ -32,6 +32,7 @@ pub mod pool2d;
 pub mod quad_depthwise_conv2d;
 pub mod quantise;
 pub mod softmax;
+mod stack_depthwise_conv2d;
 pub mod unary;
 
 pub use kernel::{Effort, Fault, Kernel, Misfit, Need, OperandList, Overlap, Role, check};
@@ -58,6 +59,7 @@ pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
 pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
 pub use quantise::Quantise;
 pub use softmax::{Softmax, SoftmaxF32};
+pub use stack_depthwise_conv2d::StackDepthwiseConv2d;
 pub use unary::{FloatUnary, Table, UnaryF32};
 
 /// Calls `$with!` with the table of all kernels: `opcode => Kernel`. Opcodes are never reused.
@@ -93,6 +95,7 @@ macro_rules! for_every_kernel {
             26 => PairedFullyConnected,
             27 => LinearAdd,
             28 => PlaneDepthwiseConv2d,
+            29 => StackDepthwiseConv2d,
             40 => Peak,
             41 => Mfcc,
             42 => LogMel,
