@@ -83,7 +83,7 @@ impl Isa for Helium {
     #[inline(always)]
     fn stack(rows: [View<'_, i8>; ROWS], padding: i8, to: ViewMut<'_, u32>) {
         if stackable(rows, to) {
-            // SAFETY: each row that is not null is as long as `to`.
+            // SAFETY: each row that is not null reaches to the last stack.
             unsafe { stacks::stack::<0>(&stacks::Rows::new(rows, padding, to)) }
         }
     }

@@ -71,8 +71,8 @@ pub trait Isa {
         to.copy_from(from);
     }
 
-    /// Stacks rows, see [`stacks`], where bytes of rows that are empty are `padding`; nothing where the others are not as long as
-    /// `to`.
+    /// Stacks rows, see [`stacks`], where bytes of rows that are empty are `padding`; nothing where the others do not reach to the
+    /// last stack.
     #[inline(always)]
     fn stack(rows: [View<'_, i8>; stacks::ROWS], padding: i8, to: ViewMut<'_, u32>) {
         stacks::stack(rows, padding, to);

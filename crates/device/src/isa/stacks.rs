@@ -51,10 +51,10 @@ impl Stacks<'_> {
     }
 }
 
-/// Whether all rows that are not empty are as long as their stacks.
+/// Whether all rows that are not empty reach to the last stack.
 #[inline(always)]
 pub(super) fn stackable(rows: [View<'_, i8>; ROWS], to: ViewMut<'_, u32>) -> bool {
-    rows.iter().all(|row| row.is_empty() || row.len() == to.len())
+    rows.iter().all(|row| row.is_empty() || row.len() >= to.len())
 }
 
 /// [`Isa::stack`](super::Isa::stack), in plain Rust.
