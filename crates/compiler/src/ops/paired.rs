@@ -478,8 +478,9 @@ mod tests {
         for (o, bias) in [(0, sums), (1, -sums)] {
             let range = sum_range(&weights[..64], bias);
             let beta = i64::from(words[o]) + i64::from(OFFSET) * i64::from(odd) - 256 * i64::from(bias);
-            let m = words[words.len() - 2 + o];
-            let correction = if streams.signed { words[words.len() - 4 + o] } else { 0 };
+            // Two outputs are a block of three lanes.
+            let m = words[words.len() - 3 + o];
+            let correction = if streams.signed { words[words.len() - 6 + o] } else { 0 };
             let rounding = Rounding { zero: streams.zero, shift: streams.shift };
             for sum in (range.least..=range.most).step_by(7) {
                 let found = rasbora_device::isa::paired::requantise((256 * sum + beta) as i32, m, correction, rounding);
@@ -513,8 +514,8 @@ mod tests {
                 Layer { weights: &weights, bias: &[bias, 100], multipliers: &multipliers, requantise, scale: SCALE };
             let streams = streams(layer).expect("streams");
             let words: Vec<i32> = streams.filters.as_chunks().0.iter().map(|&word| i32::from_le_bytes(word)).collect();
-            let [constant, multiplier] = [words[0], words[words.len() - 2]];
-            let correction = if streams.signed { words[words.len() - 4] } else { 0 };
+            let [constant, multiplier] = [words[0], words[words.len() - 3]];
+            let correction = if streams.signed { words[words.len() - 6] } else { 0 };
             let rounding = Rounding { zero: streams.zero, shift: streams.shift };
             let found = rasbora_device::isa::paired::requantise(constant, multiplier, correction, rounding);
             assert_eq!(found, requantise.apply(bias, multipliers[0]), "bias {bias}, zero point {zero_point}");

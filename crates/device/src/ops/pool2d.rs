@@ -73,11 +73,11 @@ struct Taps {
     column_step: usize,
 }
 
-/// How elements are folded: one more by `step`, and four neighbours at `[first, step, count]` by `fold4`.
-struct Folding<S, F4, F> {
+/// How elements are folded at `[first, step, count]`: four neighbours, or one.
+struct Folding<S, F4, F1> {
     start: S,
     fold4: F4,
-    step: F,
+    fold1: F1,
 }
 
 /// Computes the output rows `rows`: `store(i, folded, taps)` for each element `i`, folded over that many taps.
@@ -87,7 +87,7 @@ fn pool<T: Element, S: Copy>(
     channels: u32,
     rows: Range<u32>,
     input: View<'_, T>,
-    folding: Folding<S, impl Fn([S; BLOCK], [usize; 3]) -> [S; BLOCK], impl Fn(S, T) -> S>,
+    folding: Folding<S, impl Fn([S; BLOCK], [usize; 3]) -> [S; BLOCK], impl Fn(S, [usize; 3]) -> S>,
     store: impl Fn(usize, S, u32),
 ) {
     let channels = channels as usize;
@@ -129,8 +129,7 @@ fn pool<T: Element, S: Copy>(
                 let mut value = folding.start;
                 for row in 0..taps.rows {
                     let first = (first + c).wrapping_add(row.wrapping_mul(taps.row_step));
-                    let elements = input.strided::<1>(first, taps.column_step, taps.columns);
-                    value = elements.fold(value, |value, [x]| (folding.step)(value, x));
+                    value = (folding.fold1)(value, [first, taps.column_step, taps.columns]);
                 }
                 store(at + c, value, count);
                 c += 1;
@@ -139,15 +138,15 @@ fn pool<T: Element, S: Copy>(
     }
 }
 
-/// Folds four neighbours by `fold`.
-#[inline(always)]
-fn fold4<T: Element, S: Copy>(
+/// Folds `N` neighbours by `fold`. A function of its own, since it is unrolled.
+#[inline(never)]
+fn fold<T: Element, S: Copy, const N: usize>(
     input: View<'_, T>,
-    mut values: [S; BLOCK],
+    mut values: [S; N],
     [first, step, count]: [usize; 3],
     fold: impl Fn(S, T) -> S,
-) -> [S; BLOCK] {
-    for xs in input.strided::<BLOCK>(first, step, count) {
+) -> [S; N] {
+    for xs in input.strided::<N>(first, step, count) {
         values.iter_mut().zip(xs).for_each(|(value, x)| *value = fold(*value, x));
     }
     values
@@ -193,7 +192,11 @@ macro_rules! pool_kernels {
                 let input = memory.view::<$element>(operands[0]);
                 let out = memory.view_mut::<$element>(operands[1]);
                 let fold4 = |values, places| ($fold4)(input, values, places);
-                let folding = Folding { start: $start, fold4, step: $step };
+                let fold1 = |value, places| {
+                    let [value] = fold(input, [value], places, $step);
+                    value
+                };
+                let folding = Folding { start: $start, fold4, fold1 };
                 pool(&self.window, self.channels, rows, input, folding, |i, value, taps| {
                     out.set(i, ($finish)(value, taps).max(self.min.into()).min(self.max.into()) as $element);
                 });
@@ -205,18 +208,19 @@ macro_rules! pool_kernels {
 pool_kernels! {
     10 => AveragePool of i8: 0i32, add_sums::<I>, add, average;
     11 => AveragePoolF32 of f32:
-        0f32, |input, sums, at| fold4(input, sums, at, |sum, x| sum + x), |sum, x| sum + x,
+        0f32, |input, sums, at| fold(input, sums, at, |sum, x| sum + x), |sum, x| sum + x,
         |sum: f32, taps: u32| sum / taps as f32;
     12 => MaxPool of i8:
-        i32::from(i8::MIN), |input, most, at| fold4(input, most, at, larger), larger, |most: i32, _| most;
+        i32::from(i8::MIN), |input, most, at| fold(input, most, at, larger), larger, |most: i32, _| most;
     13 => MaxPoolF32 of f32:
-        f32::MIN, |input, most, at| fold4(input, most, at, f32::max), f32::max, |most: f32, _| most;
+        f32::MIN, |input, most, at| fold(input, most, at, f32::max), f32::max, |most: f32, _| most;
 }
 
 fn add(sum: i32, x: i8) -> i32 {
     sum.wrapping_add(x.into())
 }
 
+#[inline(never)]
 fn add_sums<I: Isa>(input: View<'_, i8>, sums: [i32; BLOCK], at: [usize; 3]) -> [i32; BLOCK] {
     let [a, b, c, d] = I::sum4(input, at);
     let [s0, s1, s2, s3] = sums;
