@@ -38,7 +38,7 @@ global_asm!(
     "adds r0, #4",
     "b 3b",
     "4:",
-    "bl rasbora_enable_coprocessors",
+    "bl rasbora_set_up_core",
     "bl rasbora_main",
     "udf #0",
     ".global rasbora_fault",
@@ -88,7 +88,7 @@ global_asm!(
     ".section .text.start, \"ax\"",
     ".thumb",
     ".thumb_func",
-    "rasbora_enable_coprocessors:",
+    "rasbora_set_up_core:",
     "ldr r0, =0xE000ED88",
     "ldr r1, [r0]",
     "ldr r2, =0x00F00000",
@@ -100,8 +100,26 @@ global_asm!(
     ".pool",
 );
 
-#[cfg(not(target_abi = "eabihf"))]
-global_asm!(".section .text.start, \"ax\"", ".thumb", ".thumb_func", "rasbora_enable_coprocessors:", "bx lr");
+// Armv6-M has no unaligned accesses. The emulated boards' cores have: they fault on them by bit 3 of the CCR.
+#[cfg(not(any(target_abi = "eabihf", target_has_atomic = "32")))]
+global_asm!(
+    ".section .text.start, \"ax\"",
+    ".thumb",
+    ".thumb_func",
+    "rasbora_set_up_core:",
+    "ldr r0, =0xE000ED14",
+    "ldr r1, [r0]",
+    "movs r2, #8",
+    "orrs r1, r2",
+    "str r1, [r0]",
+    "dsb",
+    "isb",
+    "bx lr",
+    ".pool",
+);
+
+#[cfg(all(not(target_abi = "eabihf"), target_has_atomic = "32"))]
+global_asm!(".section .text.start, \"ax\"", ".thumb", ".thumb_func", "rasbora_set_up_core:", "bx lr");
 
 /// Index, in words, of the return address in the frame that the processor pushes on an exception.
 const FRAME_PC: usize = 6;
