@@ -63,7 +63,7 @@ impl Isa for Armv7em {
     #[inline(always)]
     fn copy(from: View<'_, i8>, to: ViewMut<'_, i8>) {
         if from.len() <= to.len() {
-            // SAFETY: both have as many bytes; where they overlap, the bytes of `to` are any of both.
+            // SAFETY: both have as many bytes; where those to be read lie behind, they are any of both.
             unsafe { copy::copy::<0>(from.as_ptr(), to.as_mut_ptr(), from.len()) };
         }
     }

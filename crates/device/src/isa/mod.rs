@@ -66,7 +66,8 @@ pub trait Isa {
         sums
     }
 
-    /// Copies bytes to the front of others that they do not overlap; does nothing where they are more.
+    /// Copies bytes to the front of others, from the first on: these may lie over them, but not behind their start. Does
+    /// nothing where they are more.
     fn copy(from: View<'_, i8>, to: ViewMut<'_, i8>) {
         to.copy_from(from);
     }

@@ -47,10 +47,6 @@ fn copy_run<T: Element>(
     len: u32,
     [from_stride, to_stride]: [i32; 2],
 ) {
-    if from_stride == 1 && to_stride == 1 {
-        output.slice(to as usize, len as usize).copy_from(input.slice(from as usize, len as usize));
-        return;
-    }
     for _ in 0..len {
         output.set(to as usize, input.at(from as usize));
         from = from.wrapping_add(from_stride as u32);
@@ -86,7 +82,7 @@ impl Kernel for Copy {
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[input, output]: &[Operand; 2]) {
         // One loop nest for all widths: flash is dearer than the choice in each run.
-        let bytes = (memory.view::<u8>(input), memory.view_mut(output));
+        let bytes = (memory.view::<i8>(input), memory.view_mut::<i8>(output));
         let halves = (memory.view::<i16>(input), memory.view_mut(output));
         let words = (memory.view::<i32>(input), memory.view_mut(output));
         let [.., len] = self.dims;
@@ -94,7 +90,13 @@ impl Kernel for Copy {
         let last = [from_stride, to_stride];
         let starts = [self.input.offset as u32, self.output.offset as u32];
         let strides = [self.input.strides, self.output.strides].map(|strides| strides.map(|stride| stride as u32));
+        let element = usize::from(self.element_bytes);
         for_each_run(rows, &self.dims, starts, strides, |at| match self.element_bytes {
+            _ if last == [1, 1] => {
+                let [from, to] = at.map(|at| (at as usize).wrapping_mul(element));
+                let len = (len as usize).wrapping_mul(element);
+                I::copy(bytes.0.slice(from, len), bytes.1.slice(to, len));
+            }
             1 => copy_run(bytes, at, len, last),
             2 => copy_run(halves, at, len, last),
             _ => copy_run(words, at, len, last),

@@ -153,20 +153,24 @@ impl LogMel {
     /// Calls `each` with the power of each band, in order; a sample is 2⁵, and so its square 2¹⁰.
     #[inline(never)]
     fn bands(&self, points: &[Complex], weights: &[i32], counts: &[u8], mut each: impl FnMut(u64)) {
-        let mut bins = points.iter().skip(self.first as usize).zip(weights);
+        let mut points = points.get(self.first as usize..).unwrap_or_default();
+        let mut weights = weights;
         let mut below = 0u64;
         for (segment, &count) in counts.iter().enumerate() {
-            let (mut all, mut above) = (0u64, 0u64);
-            for _ in 0..count {
-                let Some((bin, &weight)) = bins.next() else { break };
+            let count = usize::from(count).min(points.len()).min(weights.len());
+            let (bins, other_points) = points.split_at_checked(count).unwrap_or_default();
+            let (of_bins, other_weights) = weights.split_at_checked(count).unwrap_or_default();
+            (points, weights) = (other_points, other_weights);
+            let (mut all, mut half) = (0u64, 0u64);
+            for (bin, &weight) in bins.iter().zip(of_bins) {
                 // Up to 63 bins of 2⁶² each have room.
                 let power = power(get(bin)) >> 6;
                 let weight = u64::from(weight.cast_unsigned());
-                let product =
-                    (power >> 32).wrapping_mul(weight).wrapping_add((power & 0xFFFF_FFFF).wrapping_mul(weight) >> 32);
+                let lower = ((power & 0xFFFF_FFFF) * weight) >> 32;
                 all = all.wrapping_add(power);
-                above = above.wrapping_add(product.wrapping_mul(2));
+                half = half.wrapping_add(lower).wrapping_add((power >> 32).wrapping_mul(weight));
             }
+            let above = half.wrapping_mul(2);
             if segment > 0 {
                 each(below.wrapping_add(all.wrapping_sub(above)));
             }

@@ -82,11 +82,10 @@ struct Folding<S, F4, F1> {
 
 /// Computes the output rows `rows`: `store(i, folded, taps)` for each element `i`, folded over that many taps.
 #[inline(always)]
-fn pool<T: Element, S: Copy>(
+fn pool<S: Copy>(
     w: &Window,
     channels: u32,
     rows: Range<u32>,
-    input: View<'_, T>,
     folding: Folding<S, impl Fn([S; BLOCK], [usize; 3]) -> [S; BLOCK], impl Fn(S, [usize; 3]) -> S>,
     store: impl Fn(usize, S, u32),
 ) {
@@ -197,7 +196,7 @@ macro_rules! pool_kernels {
                     value
                 };
                 let folding = Folding { start: $start, fold4, fold1 };
-                pool(&self.window, self.channels, rows, input, folding, |i, value, taps| {
+                pool(&self.window, self.channels, rows, folding, |i, value, taps| {
                     out.set(i, ($finish)(value, taps).max(self.min.into()).min(self.max.into()) as $element);
                 });
             }

@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 /// Copies `bytes` bytes. The parameter does nothing: it keeps the function out of the objects that do not call it.
 ///
 /// # Safety
-/// `from` and `to` must have `bytes` bytes, and must not overlap.
+/// `from` and `to` must have `bytes` bytes. Where `to` lies over `from`, but not before it, other bytes come out.
 #[unsafe(naked)]
 pub unsafe extern "C" fn copy<const UNUSED: u32>(from: *const i8, to: *mut i8, bytes: usize) {
     naked_asm!(
