@@ -82,44 +82,34 @@ global_asm!(
     "bx lr",
 );
 
-// The floating-point unit, and Helium with it, is coprocessor 10 and 11 in the CPACR, and off after reset.
-#[cfg(target_abi = "eabihf")]
+/// A register of the core, and what is set in it after reset. The floating-point unit, and Helium with it, is coprocessor 10
+/// and 11 in the CPACR, and off. Armv6-M has no unaligned accesses, and the emulated boards' cores do: they fault on them by
+/// bit 3 of the CCR.
+const CORE: [u32; 2] = if cfg!(target_abi = "eabihf") {
+    [0xE000_ED88, 0x00F0_0000]
+} else if cfg!(not(target_has_atomic = "32")) {
+    [0xE000_ED14, 1 << 3]
+} else {
+    [0xE000_ED14, 0]
+};
+
 global_asm!(
     ".section .text.start, \"ax\"",
     ".thumb",
     ".thumb_func",
     "rasbora_set_up_core:",
-    "ldr r0, =0xE000ED88",
+    "ldr r0, ={register}",
     "ldr r1, [r0]",
-    "ldr r2, =0x00F00000",
+    "ldr r2, ={bits}",
     "orrs r1, r2",
     "str r1, [r0]",
     "dsb",
     "isb",
     "bx lr",
     ".pool",
+    register = const CORE[0],
+    bits = const CORE[1],
 );
-
-// Armv6-M has no unaligned accesses. The emulated boards' cores have: they fault on them by bit 3 of the CCR.
-#[cfg(not(any(target_abi = "eabihf", target_has_atomic = "32")))]
-global_asm!(
-    ".section .text.start, \"ax\"",
-    ".thumb",
-    ".thumb_func",
-    "rasbora_set_up_core:",
-    "ldr r0, =0xE000ED14",
-    "ldr r1, [r0]",
-    "movs r2, #8",
-    "orrs r1, r2",
-    "str r1, [r0]",
-    "dsb",
-    "isb",
-    "bx lr",
-    ".pool",
-);
-
-#[cfg(all(not(target_abi = "eabihf"), target_has_atomic = "32"))]
-global_asm!(".section .text.start, \"ax\"", ".thumb", ".thumb_func", "rasbora_set_up_core:", "bx lr");
 
 /// Index, in words, of the return address in the frame that the processor pushes on an exception.
 const FRAME_PC: usize = 6;
