@@ -1,13 +1,15 @@
-//! What audio front ends share: the Fourier transform of a real frame in 32-bit fixed point, square root and logarithm.
+//! What audio front ends share: the Fourier transform of a real frame in 32-bit fixed point, modulus and logarithm.
 //!
 //! `X[k] = Σₙ x[n] · e^(−2πi·k·n / 2N)` of `2N` real samples is made of the transform of `N` complex ones, even samples as
 //! real and odd ones as imaginary parts. Everything is integer arithmetic that wraps, so that every core gives the same
 //! bits. A product with a twiddle factor (Q31) keeps the high word, which halves it, and the other term of the butterfly
-//! is halved too: each stage with twiddles scales by 1/2.
+//! is halved too: a stage with twiddles scales by 1/2. That of 16 points scales by 1/8, so that what is before it has room
+//! for samples times a window as they are; its twiddles are in Q29.
 
 use core::cell::Cell;
 
 use crate::isa::Isa;
+use crate::memory::{View, ViewMut};
 
 /// A complex number in the arena: real part, imaginary part.
 pub type Complex = [Cell<i32>; 2];
@@ -23,10 +25,16 @@ pub fn high(a: i32, b: i32) -> i32 {
     ((i64::from(a) * i64::from(b)) >> 32) as i32
 }
 
+/// `sum` less the high word of a product: `⌊sum − a · b / 2³²⌋`, as `SMMLS` computes it.
+#[inline(always)]
+fn less(sum: i32, a: i32, b: i32) -> i32 {
+    ((i64::from(sum) << 32).wrapping_sub(i64::from(a) * i64::from(b)) >> 32) as i32
+}
+
 /// `z · w / 2`, where `w` is in Q31.
 #[inline(always)]
 pub fn turned(z: [i32; 2], w: [i32; 2]) -> [i32; 2] {
-    [high(z[0], w[0]).wrapping_sub(high(z[1], w[1])), high(z[0], w[1]).wrapping_add(high(z[1], w[0]))]
+    [less(high(z[0], w[0]), z[1], w[1]), high(z[0], w[1]).wrapping_add(high(z[1], w[0]))]
 }
 
 #[inline(always)]
@@ -65,6 +73,11 @@ fn butterfly([a, b, c, d]: [[i32; 2]; 4]) -> [[i32; 2]; 4] {
     [add(even, sum), add(odd, turned), sub(even, sum), sub(odd, turned)]
 }
 
+/// By how many bits the stage of `4 · M` points scales down.
+pub const fn halvings(m: usize) -> u32 {
+    if m == 4 { 3 } else { 1 }
+}
+
 /// One stage over all points: groups of `L = 4 · M`. A function of its own, so that its loop has all registers.
 #[inline(never)]
 pub fn stage<const M: usize, const L: usize>(points: &[Complex; POINTS], twiddles: &[[i32; 6]; M]) {
@@ -73,7 +86,8 @@ pub fn stage<const M: usize, const L: usize>(points: &[Complex; POINTS], twiddle
         for j in 0..M {
             let [w0, w1, w2, w3, w4, w5] = twiddles[j];
             let (b_turned, d_turned) = (turned(get(&b[j]), [w0, w1]), turned(get(&d[j]), [w4, w5]));
-            let out = butterfly([halved(get(&a[j])), b_turned, turned(get(&c[j]), [w2, w3]), d_turned]);
+            let scaled = get(&a[j]).map(|x| x >> halvings(M));
+            let out = butterfly([scaled, b_turned, turned(get(&c[j]), [w2, w3]), d_turned]);
             set(&a[j], out[0]);
             set(&b[j], out[1]);
             set(&c[j], out[2]);
@@ -102,7 +116,7 @@ pub fn begin(points: &[Complex; POINTS], mut quads: impl Iterator<Item = [[i32; 
     }
 }
 
-/// The other stages, after which the points are the transform, scaled by 1/8. `twiddles` are [`TWIDDLES`] numbers; without
+/// The other stages, after which the points are the transform, scaled by 1/32. `twiddles` are [`TWIDDLES`] numbers; without
 /// them nothing happens.
 #[inline(always)]
 pub fn finish<I: Isa>(points: &[Complex; POINTS], twiddles: &[i32]) {
@@ -122,25 +136,88 @@ pub fn power(z: [i32; 2]) -> u64 {
     square(z[0]).wrapping_add(square(z[1]))
 }
 
-/// Entries of the table of [`half_root`].
-pub const ROOTS: usize = 256;
+/// The first stage of the transform of `samples · window`.
+#[inline(never)]
+pub fn windowed(samples: View<'_, i16>, window: &[[i16; 2]; POINTS], points: &[Complex; POINTS]) {
+    let [w0, w1, w2, w3] = window.as_chunks::<{ POINTS / 4 }>().0 else { return };
+    let pairs = |quarter: usize| samples.strided::<2>(quarter * POINTS / 2, 2, POINTS / 4);
+    let term = |(x, w): ([i16; 2], [i16; 2])| [i32::from(x[0]) * i32::from(w[0]), i32::from(x[1]) * i32::from(w[1])];
+    let first = pairs(0).zip(w0.iter().copied()).zip(pairs(1).zip(w1.iter().copied()));
+    let last = pairs(2).zip(w2.iter().copied()).zip(pairs(3).zip(w3.iter().copied()));
+    begin(points, first.zip(last).map(|((a, b), (c, d))| [term(a), term(b), term(c), term(d)]));
+}
+
+/// What the bins of a real frame add to mel bands.
+pub struct Bins<'a> {
+    /// The transform of its `POINTS` complex points.
+    pub points: &'a [Complex; POINTS],
+    /// The first bin; at least 1.
+    pub first: usize,
+    /// `[cos, sin, weight]` of each bin from there on, the turn of the odd samples and the part of the upper band.
+    pub bins: &'a [[i32; 3]],
+    /// Table of [`modulus`].
+    pub roots: &'a [i32; ROOTS],
+}
+
+impl Bins<'_> {
+    /// Whether there are as many bins as `counts` says, and as many sums.
+    pub fn fits(&self, counts: &[u8], sums: ViewMut<'_, i32>) -> bool {
+        let wanted = counts.iter().fold(0, |sum, &count| sum + usize::from(count));
+        wanted <= self.bins.len() && self.first > 0 && self.first + wanted <= POINTS && counts.len() <= sums.len()
+    }
+}
+
+/// The sum of each run of so many bins, `Σ (1 − weight) · |X|`, and of the run before it, `Σ weight · |X|`; nothing where
+/// they do not fit.
+#[inline(never)]
+pub fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
+    if !bins.fits(counts, sums) {
+        return;
+    }
+    let upper = bins.points.iter().skip(bins.first);
+    let lower = bins.points.iter().rev().skip(bins.first - 1);
+    let mut bins_left = upper.zip(lower).zip(bins.bins);
+    let mut sum = 0i32;
+    for (&count, out) in counts.iter().zip(sums.iter()) {
+        let mut above = 0i32;
+        for ((z, mirrored), &[cos, sin, weight]) in bins_left.by_ref().take(count.into()) {
+            let modulus = modulus(bin(z, mirrored, [cos, sin]), bins.roots);
+            sum = sum.wrapping_add(modulus);
+            above = above.wrapping_add(high(modulus, weight));
+        }
+        out.set(sum.wrapping_sub(above << 1));
+        sum = above << 1;
+    }
+}
+
+/// Bin `k` of the real frame, from the points `k` and `256 − k`.
+#[inline(always)]
+fn bin(z: &Complex, mirrored: &Complex, turn: [i32; 2]) -> [i32; 2] {
+    let ([a, b], [c, d]) = (get(z), get(mirrored));
+    let (odd, [cos, sin]) = ([b.wrapping_add(d), c.wrapping_sub(a)], turn);
+    let even = halved([a.wrapping_add(c), b.wrapping_sub(d)]);
+    let re = less(even[0].wrapping_add(high(odd[0], cos)), odd[1], sin);
+    [re, even[1].wrapping_add(high(odd[0], sin)).wrapping_add(high(odd[1], cos))]
+}
+
+/// Entries of the table of [`modulus`].
+pub const ROOTS: usize = 257;
 /// Entries of the table of [`log2`].
 pub const LOGARITHMS: usize = 128;
 
-/// `√x / 2`, within 3·10⁻⁵ of it, rounded down. From 64 on, `table[i]` has `f(i) = √(i / 64)` as `⌊2¹⁶ · f(i)⌋` in its upper
-/// 17 bits, and what is missing to `f(i + 1)` in its lower 15; those before are 0.
+/// `|z|`, within 10⁻⁴ of it, rounded down. Scaled until a part fills its word, the square's high word is `i · 2²³` and a
+/// rest. From `i = 32` on, `table[i]` is `√(i · 2²³) · 2¹⁶`, with what is missing to that of `i + 1` in its lower 16 bits,
+/// by 2¹⁵; those before are 0.
 #[inline(always)]
-pub fn half_root(x: u64, table: &[i32; ROOTS]) -> u32 {
-    let (mut high, mut low, mut shift) = ((x >> 32) as u32, x as u32, 0);
-    if high == 0 {
-        (high, low, shift) = (low, 0, 16);
-    }
-    let zeros = high.leading_zeros() & 30;
-    let normal = high << zeros | (low >> 1) >> (31 - zeros);
-    let entry = table[(normal >> 24) as usize].cast_unsigned();
-    // `normal` is `y · 2³⁰` with `y` in [1, 4), and this is `√y · 2³⁰`.
-    let root = ((entry & !0x7FFF) >> 1).wrapping_add((entry & 0x7FFF).wrapping_mul(normal >> 10 & 0x3FFF));
-    root.wrapping_shr(shift + (zeros >> 1))
+pub fn modulus(z: [i32; 2], table: &[i32; ROOTS]) -> i32 {
+    let size = (z[0] ^ z[0] >> 31) | (z[1] ^ z[1] >> 31);
+    let shift = size.leading_zeros().wrapping_sub(1) & 31;
+    let [re, im] = z.map(|x| x << shift);
+    // Each of them is at most 2³⁰.
+    let square = high(re, re).wrapping_add(high(im, im)).cast_unsigned();
+    let entry = table.get((square >> 23) as usize).copied().unwrap_or_default();
+    let rest = (square >> 8 & 0x7FFF).cast_signed();
+    (entry.wrapping_add(i32::from(entry as i16) * rest).cast_unsigned() >> shift).cast_signed()
 }
 
 /// `log₂` of a positive 32-bit number, see [`log2`].
@@ -164,7 +241,7 @@ pub fn log2(x: u64, table: &[i32; LOGARITHMS]) -> i32 {
     if x == 0 { 0 } else { ((63 - zeros) << 16).wrapping_add(entry >> 16).wrapping_add(between).cast_signed() }
 }
 
-/// The tables of [`half_root`] and [`log2`], and the twiddle factors of [`finish`], as the compiler makes them in
+/// The tables of [`modulus`] and [`log2`], and the twiddle factors of [`finish`], as the compiler makes them in
 /// double precision.
 #[cfg(test)]
 pub(crate) mod testing {
@@ -174,7 +251,8 @@ pub(crate) mod testing {
     pub(crate) fn twiddles() -> Vec<i32> {
         let turn = |j: usize, points: usize| {
             let angle = -2.0 * core::f64::consts::PI * j as f64 / points as f64;
-            [angle.cos(), angle.sin()].map(|x| (x * 2f64.powi(31)).round().clamp(-2147483648.0, 2147483647.0) as i32)
+            let one = 2f64.powi(32 - halvings(points / 4).cast_signed());
+            [angle.cos(), angle.sin()].map(|x| (x * one).round().clamp(-2147483648.0, 2147483647.0) as i32)
         };
         [16, 64, 256]
             .iter()
@@ -183,19 +261,20 @@ pub(crate) mod testing {
             .collect()
     }
 
-    fn packed<const N: usize>(bits: u32, one: f64, function: impl Fn(f64) -> f64) -> [i32; N] {
+    pub(crate) fn roots() -> [i32; ROOTS] {
         core::array::from_fn(|i| {
-            let value = |i: usize| (one * function(i as f64)) as u32;
-            (value(i) << bits | (value(i + 1) - value(i)) & ((1 << bits) - 1)).cast_signed()
+            let value = |i: usize| (i as f64).sqrt() * 2f64.powf(27.5);
+            let slope = ((value(i + 1) - value(i)) / 32768.0).round();
+            let rounded = ((value(i) - slope) / 65536.0).round() * 65536.0;
+            if i < 32 { 0 } else { ((rounded + slope) as u32).cast_signed() }
         })
     }
 
-    pub(crate) fn roots() -> [i32; ROOTS] {
-        packed(15, 65536.0, |i| if i < 64.0 { 0.0 } else { (i / 64.0).sqrt() })
-    }
-
     pub(crate) fn logarithms() -> [i32; LOGARITHMS] {
-        packed(16, 65536.0, |i| (1.0 + i / 128.0).log2())
+        core::array::from_fn(|i| {
+            let value = |i: usize| (65536.0 * (1.0 + i as f64 / 128.0).log2()) as u32;
+            (value(i) << 16 | (value(i + 1) - value(i)) & 0xFFFF).cast_signed()
+        })
     }
 }
 
@@ -213,7 +292,7 @@ mod tests {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            (seed >> 40) as i32 - (1 << 23)
+            (seed >> 37) as i32 - (1 << 26)
         };
         let input: Vec<[i32; 2]> = (0..POINTS).map(|_| [random(), random()]).collect();
         let points: [Complex; POINTS] = core::array::from_fn(|_| [Cell::new(0), Cell::new(0)]);
@@ -224,8 +303,8 @@ mod tests {
             for (n, &[re, im]) in input.iter().enumerate() {
                 let angle = -2.0 * core::f64::consts::PI * ((n * k) % POINTS) as f64 / POINTS as f64;
                 let (sin, cos) = angle.sin_cos();
-                wanted[0] += (f64::from(re) * cos - f64::from(im) * sin) / 8.0;
-                wanted[1] += (f64::from(re) * sin + f64::from(im) * cos) / 8.0;
+                wanted[0] += (f64::from(re) * cos - f64::from(im) * sin) / 32.0;
+                wanted[1] += (f64::from(re) * sin + f64::from(im) * cos) / 32.0;
             }
             for (found, wanted) in get(found).into_iter().zip(wanted) {
                 assert!((f64::from(found) - wanted).abs() < 32.0, "{k}: {found} is not {wanted}");
@@ -234,14 +313,23 @@ mod tests {
     }
 
     #[test]
-    fn roots_and_logarithms_are_near() {
+    fn moduli_and_logarithms_are_near() {
         let (roots, logarithms) = (roots(), logarithms());
+        for (bits, degrees) in (0..31).flat_map(|bits| (0..360).map(move |degrees| (bits, degrees))) {
+            let (sin, cos) = f64::from(degrees).to_radians().sin_cos();
+            let z = [cos, sin].map(|x| (x * 2f64.powi(bits)) as i32);
+            let found = f64::from(modulus(z, &roots).cast_unsigned());
+            let wanted = f64::from(z[0]).hypot(z[1].into());
+            assert!((found - wanted).abs() <= 1.0 + 1e-4 * wanted, "|{z:?}| is not {found}");
+        }
+        for z in [[i32::MIN; 2], [0; 2]] {
+            let wanted = f64::from(z[0]).hypot(z[1].into());
+            assert!((f64::from(modulus(z, &roots).cast_unsigned()) - wanted).abs() <= 1e-4 * wanted);
+        }
         for x in (0..63).flat_map(|bits| [1u64 << bits, (3 << bits) / 2, (1 << bits) + (1 << bits) / 7]) {
-            let root = (x as f64).sqrt() / 2.0;
-            assert!((f64::from(half_root(x, &roots)) - root).abs() <= 1.0 + 3e-5 * root, "{x}");
             let logarithm = (x as f64).log2();
             assert!((f64::from(log2(x, &logarithms)) / 65536.0 - logarithm).abs() <= 4e-5, "{x}");
         }
-        assert_eq!((half_root(0, &roots), log2(0, &logarithms)), (0, 0));
+        assert_eq!(log2(0, &logarithms), 0);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::f64::consts::PI;
 
-use rasbora_device::spectrum::{LOGARITHMS, ROOTS};
+use rasbora_device::spectrum::{LOGARITHMS, ROOTS, halvings};
 
 /// Mel bands over the bins of a transform.
 pub struct Bands {
@@ -66,24 +66,29 @@ pub fn turn(j: usize, points: usize) -> [i32; 2] {
 
 /// The twiddle factors of the transform of 256 points: `[w, w², w³]` of each butterfly of each stage.
 pub fn twiddles() -> Vec<i32> {
-    let of_stage = |points: usize| (0..points / 4).flat_map(move |j| [1, 2, 3].map(|factor| turn(factor * j, points)));
+    let scaled = |points: usize, x: i32| x >> (halvings(points / 4) - 1);
+    let of_stage = |points: usize| {
+        let of_butterfly = move |j: usize| [1, 2, 3].map(|factor| turn(factor * j, points).map(|x| scaled(points, x)));
+        (0..points / 4).flat_map(of_butterfly)
+    };
     [16, 64, 256].into_iter().flat_map(of_stage).flatten().collect()
 }
 
-/// A function at `0, 1, …, N` in Q16, packed with the differences in the lower `bits`.
-fn table<const N: usize>(bits: u32, function: impl Fn(f64) -> f64) -> [i32; N] {
-    let value = |i: usize| (65536.0 * function(i as f64)) as u32;
-    std::array::from_fn(|i| (value(i) << bits | (value(i + 1) - value(i)) & ((1 << bits) - 1)).cast_signed())
-}
-
-/// The table of square roots.
+/// The table of moduli.
 pub fn roots() -> [i32; ROOTS] {
-    table(15, |i| if i < 64.0 { 0.0 } else { (i / 64.0).sqrt() })
+    let value = |i: usize| (i as f64).sqrt() * 2f64.powf(27.5);
+    std::array::from_fn(|i| {
+        let slope = ((value(i + 1) - value(i)) / 32768.0).round();
+        let upper = ((value(i) - slope) / 65536.0).round();
+        // Before 2²⁸ there are no squares.
+        if i < 32 { 0 } else { ((65536.0 * upper + slope) as u32).cast_signed() }
+    })
 }
 
 /// The table of logarithms.
 pub fn logarithms() -> [i32; LOGARITHMS] {
-    table(16, |i| (1.0 + i / 128.0).log2())
+    let value = |i: usize| (65536.0 * (1.0 + i as f64 / 128.0).log2()) as u32;
+    std::array::from_fn(|i| (value(i) << 16 | (value(i + 1) - value(i)) & 0xFFFF).cast_signed())
 }
 
 #[cfg(test)]

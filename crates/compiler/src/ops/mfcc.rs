@@ -53,7 +53,9 @@ impl Mfcc {
         let of_coefficient = |c: usize| {
             // The reference scales the first coefficient as the others.
             let norm = (2.0 / self.bands as f64).sqrt();
-            (0..self.bands).map(move |b| {
+            // The kernel has sums in the lower bands' places, and differences in the upper ones'.
+            let first = if c % 2 == 0 { 0 } else { self.bands / 2 };
+            (first..first + self.bands / 2).map(move |b| {
                 let cosine = (PI * c as f64 * (b as f64 + 0.5) / self.bands as f64).cos();
                 fixed(norm * cosine * LN_2 / f64::from(scale), FRACTION as i32 - 16)
             })
@@ -61,10 +63,10 @@ impl Mfcc {
         (0..self.coefficients).flat_map(of_coefficient).collect()
     }
 
-    /// A periodic Hann window in Q15, filled up with zeros.
+    /// A periodic Hann window in Q13, filled up with zeros.
     fn hann(&self) -> Vec<i16> {
         let value = |n: usize| 0.5 - 0.5 * (2.0 * PI * n as f64 / self.window as f64).cos();
-        let mut window: Vec<i16> = (0..self.window).map(|n| fixed(value(n), 15).min(32767) as i16).collect();
+        let mut window: Vec<i16> = (0..self.window).map(|n| fixed(value(n), 13) as i16).collect();
         window.resize(FRAME as usize, 0);
         window
     }
@@ -87,6 +89,9 @@ impl Operation for Mfcc {
         let ([samples, peak], [output]) = (inputs, outputs) else {
             return Err("needs two inputs and one output".into());
         };
+        if !self.bands.is_multiple_of(2) {
+            return Err(format!("has {} bands, but needs an even number", self.bands));
+        }
         expect_dtype("samples", samples, DType::I16)?;
         expect_dtype("a peak", peak, DType::I32)?;
         if peak.elements() != 1 {
@@ -124,7 +129,7 @@ impl Operation for Mfcc {
             site.constant(bytes_of(self.hann())),
             site.constant(bytes_of(tables)),
             site.constant(bands.counts),
-            Value::Scratch { bytes: 8 * POINTS + 4 * self.bands },
+            Value::Scratch { bytes: 8 * POINTS + 4 * (self.bands + 1) },
             site.write(0),
         ];
         site.step(kernel, &operands)

@@ -292,3 +292,11 @@ pub(super) fn copy_pieces(
         to.copy_pieces([count, len], (from, from_step), to_step);
     }
 }
+
+/// The largest of samples and 1.
+#[inline(always)]
+pub(super) fn peak(samples: View<'_, i16>) -> i16 {
+    let whole = samples.len() / 8;
+    let of_rest = samples.slice(8 * whole, samples.len() % 8).iter().fold(1, i16::max);
+    samples.strided::<8>(0, 8, whole).fold(of_rest, |peak, samples| samples.into_iter().fold(peak, i16::max))
+}

@@ -30,7 +30,7 @@ pub use scalar::Armv7m;
 pub use stacks::Stacks;
 
 use crate::memory::{View, ViewMut};
-use crate::spectrum::{self, Complex, POINTS};
+use crate::spectrum::{self, Bins, Complex, POINTS};
 
 /// What an instruction set does faster than plain Rust.
 pub trait Isa {
@@ -109,6 +109,22 @@ pub trait Isa {
     /// Depthwise output cells of four channels, see [`planes`]; nothing where the lengths do not fit.
     fn planes(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
         planes::portable(planes, x, filters, out);
+    }
+
+    /// The largest of samples and 1.
+    #[inline(always)]
+    fn peak(samples: View<'_, i16>) -> i16 {
+        layer::peak(samples)
+    }
+
+    /// The first stage of the Fourier transform of a frame under a window, see [`spectrum`]; nothing where it is not of 512.
+    fn windowed(samples: View<'_, i16>, window: &[[i16; 2]; POINTS], points: &[Complex; POINTS]) {
+        spectrum::windowed(samples, window, points);
+    }
+
+    /// Sums of the moduli of bins, see [`spectrum`]; nothing where they do not fit.
+    fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
+        spectrum::band_sums(bins, counts, sums);
     }
 
     /// A stage of the Fourier transform, see [`spectrum`]: groups of `L = 4 · M` points.

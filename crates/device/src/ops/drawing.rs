@@ -529,7 +529,7 @@ impl Draw for Mfcc {
             stride,
             first,
             bins: random.in_range(0..257 - first),
-            bands: random.in_range(1..20),
+            bands: 2 * random.in_range(0..10),
             coefficients: random.in_range(1..14),
             zero_point: random.i8().into(),
         }

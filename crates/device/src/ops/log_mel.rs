@@ -107,7 +107,7 @@ impl Kernel for LogMel {
     }
 }
 
-/// The first stage of the transform of every second point of a frame, from `parity` on. A sample is 2⁹ before the
+/// The first stage of the transform of every second point of a frame, from `parity` on. A sample is 2¹¹ before the
 /// transform, 2⁶ after it.
 #[inline(never)]
 fn windowed(samples: View<'_, i16>, windows: &[[[i16; 2]; 2]], parity: usize, points: &[Complex; POINTS]) {
@@ -116,7 +116,7 @@ fn windowed(samples: View<'_, i16>, windows: &[[[i16; 2]; 2]], parity: usize, po
     let term = |(x, w): ([i16; 3], &[[i16; 2]; 2])| {
         let window = if parity == 0 { w[0] } else { w[1] };
         let of = |before: i16, sample: i16, window: i16| {
-            high((32 * i32::from(sample) - 31 * i32::from(before)) << 5, i32::from(window) << 16)
+            high((32 * i32::from(sample) - 31 * i32::from(before)) << 7, i32::from(window) << 16)
         };
         [of(x[0], x[1], window[0]), of(x[1], x[2], window[1])]
     };

@@ -39,12 +39,7 @@ impl Kernel for Peak {
         if rows.is_empty() {
             return;
         }
-        let input = memory.view::<i16>(input);
-        let whole = input.len() / 8;
-        let of_rest = input.slice(8 * whole, input.len() % 8).iter().fold(1, i16::max);
-        let peak =
-            input.strided::<8>(0, 8, whole).fold(of_rest, |peak, samples| samples.into_iter().fold(peak, i16::max));
-        memory.view_mut::<i32>(out).set(0, peak.into());
+        memory.view_mut::<i32>(out).set(0, I::peak(memory.view::<i16>(input)).into());
     }
 }
 
