@@ -21,7 +21,7 @@ use super::{Columns, PairedColumn, Planes, Quads, Spread};
 use super::{Filters, Isa, Portable};
 use crate::memory::{View, ViewMut};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-use crate::spectrum::{Complex, POINTS};
+use crate::spectrum::{Bins, Complex, POINTS, halvings};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use core::arch::asm;
 
@@ -132,11 +132,62 @@ impl Isa for Armv7em {
         // the `M = S / 8` butterflies of a group.
         unsafe {
             match M {
-                4 => fourier::stage::<32>(points, twiddles, 16),
-                16 => fourier::stage::<128>(points, twiddles, 4),
-                64 => fourier::stage::<512>(points, twiddles, 1),
+                4 => fourier::stage::<32, { halvings(4) }>(points, twiddles, 16),
+                16 => fourier::stage::<128, { halvings(16) }>(points, twiddles, 4),
+                64 => fourier::stage::<512, { halvings(64) }>(points, twiddles, 1),
                 _ => {}
             }
         }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn windowed(samples: View<'_, i16>, window: &[[i16; 2]; POINTS], points: &[Complex; POINTS]) {
+        if samples.len() == 2 * POINTS {
+            let points = points.as_ptr().cast_mut().cast();
+            // SAFETY: there are 512 samples, as many numbers of the window, and 256 points, which their cells let be written.
+            // Words may be loaded from any address.
+            unsafe { fourier::windowed::<0>(samples.as_ptr(), window.as_ptr().cast(), points) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
+        let (Some(up), Some(down)) = (bins.points.get(bins.first), bins.points.get(POINTS.wrapping_sub(bins.first))) else {
+            return;
+        };
+        if bins.fits(counts, sums) && !counts.is_empty() {
+            let call = fourier::Call {
+                points: [up, down].map(|point| point.as_ptr().cast()),
+                bins: bins.bins.as_ptr().cast(),
+                roots: bins.roots.as_ptr(),
+                counts: [counts.as_ptr(), counts.as_ptr_range().end],
+                sums: sums.as_mut_ptr(),
+            };
+            // SAFETY: `fits` has checked that there are as many bins, points on either side and sums as the counts say.
+            unsafe { fourier::band_sums::<0>(&call) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn peak(samples: View<'_, i16>) -> i16 {
+        let whole = samples.len() / 16;
+        let mut peak = samples.slice(16 * whole, samples.len() % 16).iter().fold(1, i16::max);
+        let mut both = 0u32;
+        for words in samples.strided::<16>(0, 16, whole) {
+            for pair in words.as_chunks::<2>().0 {
+                let pair = u32::from(pair[0].cast_unsigned()) | u32::from(pair[1].cast_unsigned()) << 16;
+                // SAFETY: registers and the flags of `SSUB16` alone.
+                unsafe {
+                    asm!("ssub16 {0}, {1}, {2}", "sel {2}, {1}, {2}", out(reg) _, in(reg) pair, inout(reg) both, options(pure, nomem, nostack));
+                }
+            }
+        }
+        for half in [both as i16, (both >> 16) as i16] {
+            peak = peak.max(half);
+        }
+        peak
     }
 }
