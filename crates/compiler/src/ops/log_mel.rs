@@ -20,9 +20,9 @@ use crate::lower::{LowerError, Site, Value};
 
 /// What is added to decibels, and by what they are divided then.
 const DECIBELS: [f64; 2] = [52.0, 64.0];
-/// Bits of a power of 1 in what the kernel takes the logarithm of: `2⁴` for a sample's square, which is `2³⁰` for full
+/// Bits of a power of 1 in what the kernel takes the logarithm of: `2¹⁰` for a sample's square, which is `2³⁰` for full
 /// scale, and 1024 for the frame.
-const POWER_BITS: f64 = 4.0 + 30.0 + 10.0;
+const POWER_BITS: f64 = 10.0 + 30.0 + 10.0;
 
 /// `[1025] → [bands]`: the sample before the frame, and the frame.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

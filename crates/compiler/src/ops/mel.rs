@@ -76,7 +76,7 @@ pub fn twiddles() -> Vec<i32> {
 
 /// The table of moduli.
 pub fn roots() -> [i32; ROOTS] {
-    let value = |i: usize| (i as f64).sqrt() * 2f64.powf(27.5);
+    let value = |i: usize| (i as f64).sqrt() * 2f64.powf(26.5);
     std::array::from_fn(|i| {
         let slope = ((value(i + 1) - value(i)) / 32768.0).round();
         let upper = ((value(i) - slope) / 65536.0).round();

@@ -153,6 +153,18 @@ impl Isa for Armv7em {
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     #[inline(always)]
+    fn emphasised(samples: View<'_, i16>, window: &[[i16; 2]; 2 * POINTS], parity: bool, points: &[Complex; POINTS]) {
+        if samples.len() > 4 * POINTS {
+            let (first, points) = (usize::from(parity), points.as_ptr().cast_mut().cast());
+            let (samples, window) = (samples.slice(2 * first, 4 * POINTS - 1), window.as_ptr().wrapping_add(first));
+            // SAFETY: there are so many samples, as many numbers of the window, and 256 points, which their cells let be
+            // written.
+            unsafe { fourier::emphasised::<0>(samples.as_ptr(), window.cast(), points) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
     fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
         let (Some(up), Some(down)) = (bins.points.get(bins.first), bins.points.get(POINTS.wrapping_sub(bins.first))) else {
             return;
@@ -174,20 +186,28 @@ impl Isa for Armv7em {
     #[inline(always)]
     fn peak(samples: View<'_, i16>) -> i16 {
         let whole = samples.len() / 16;
-        let mut peak = samples.slice(16 * whole, samples.len() % 16).iter().fold(1, i16::max);
+        let of_rest = samples.slice(16 * whole, samples.len() % 16).iter().fold(1, i16::max);
         let mut both = 0u32;
-        for words in samples.strided::<16>(0, 16, whole) {
-            for pair in words.as_chunks::<2>().0 {
-                let pair = u32::from(pair[0].cast_unsigned()) | u32::from(pair[1].cast_unsigned()) << 16;
-                // SAFETY: registers and the flags of `SSUB16` alone.
-                unsafe {
-                    asm!("ssub16 {0}, {1}, {2}", "sel {2}, {1}, {2}", out(reg) _, in(reg) pair, inout(reg) both, options(pure, nomem, nostack));
-                }
+        for samples in samples.strided::<16>(0, 16, whole) {
+            let [a, b, c, d, e, f, g, h] = core::array::from_fn(|i| {
+                u32::from(samples[2 * i].cast_unsigned()) | u32::from(samples[2 * i + 1].cast_unsigned()) << 16
+            });
+            // SAFETY: registers and the flags of `SSUB16` alone. One block, so that all are loaded before.
+            unsafe {
+                asm!(
+                    "ssub16 {0}, {a}, {1}", "sel {1}, {a}, {1}",
+                    "ssub16 {0}, {b}, {1}", "sel {1}, {b}, {1}",
+                    "ssub16 {0}, {c}, {1}", "sel {1}, {c}, {1}",
+                    "ssub16 {0}, {d}, {1}", "sel {1}, {d}, {1}",
+                    "ssub16 {0}, {e}, {1}", "sel {1}, {e}, {1}",
+                    "ssub16 {0}, {f}, {1}", "sel {1}, {f}, {1}",
+                    "ssub16 {0}, {g}, {1}", "sel {1}, {g}, {1}",
+                    "ssub16 {0}, {h}, {1}", "sel {1}, {h}, {1}",
+                    out(reg) _, inout(reg) both, a = in(reg) a, b = in(reg) b, c = in(reg) c, d = in(reg) d,
+                    e = in(reg) e, f = in(reg) f, g = in(reg) g, h = in(reg) h, options(pure, nomem, nostack),
+                );
             }
         }
-        for half in [both as i16, (both >> 16) as i16] {
-            peak = peak.max(half);
-        }
-        peak
+        of_rest.max(both as i16).max((both >> 16) as i16)
     }
 }

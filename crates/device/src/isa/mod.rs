@@ -122,6 +122,12 @@ pub trait Isa {
         spectrum::windowed(samples, window, points);
     }
 
+    /// The first stage of the transforms of the even and the odd points of an emphasised frame, see [`spectrum`]; nothing where
+    /// it is not of 1025.
+    fn emphasised(samples: View<'_, i16>, window: &[[i16; 2]; 2 * POINTS], parity: bool, points: &[Complex; POINTS]) {
+        spectrum::emphasised(samples, window, parity, points);
+    }
+
     /// Sums of the moduli of bins, see [`spectrum`]; nothing where they do not fit.
     fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
         spectrum::band_sums(bins, counts, sums);

@@ -13,9 +13,9 @@ use core::ops::Range;
 
 use super::{Effort, Kernel, Need};
 use crate::isa::Isa;
-use crate::memory::{Memory, Operand, View};
+use crate::memory::{Memory, Operand};
 use crate::spectrum::{
-    Complex, LOGARITHMS, POINTS, TWIDDLES, add, begin, finish, get, halved, high, log2, power, set, sub, turned,
+    Complex, LOGARITHMS, POINTS, TWIDDLES, add, finish, get, halved, high, log2, set, sub, turned,
 };
 
 /// Samples of a frame.
@@ -87,9 +87,8 @@ impl Kernel for LogMel {
         let (halves, _) = turns.as_chunks::<2>().0.as_chunks::<POINTS>();
         let [to_complex, to_real] = halves else { return };
         let samples = memory.view::<i16>(samples);
-        let (windows, _) = window.as_chunks::<2>();
-        windowed(samples, windows, 0, even);
-        windowed(samples, windows, 1, odd);
+        I::emphasised(samples, window, false, even);
+        I::emphasised(samples, window, true, odd);
         finish::<I>(even, twiddles);
         finish::<I>(odd, twiddles);
         join(even, odd, to_complex);
@@ -105,24 +104,6 @@ impl Kernel for LogMel {
             }
         });
     }
-}
-
-/// The first stage of the transform of every second point of a frame, from `parity` on. A sample is 2¹¹ before the
-/// transform, 2⁶ after it.
-#[inline(never)]
-fn windowed(samples: View<'_, i16>, windows: &[[[i16; 2]; 2]], parity: usize, points: &[Complex; POINTS]) {
-    let [w0, w1, w2, w3] = windows.as_chunks::<{ POINTS / 4 }>().0 else { return };
-    let triples = |quarter: usize| samples.strided::<3>(quarter * FRAME as usize / 4 + 2 * parity, 4, POINTS / 4);
-    let term = |(x, w): ([i16; 3], &[[i16; 2]; 2])| {
-        let window = if parity == 0 { w[0] } else { w[1] };
-        let of = |before: i16, sample: i16, window: i16| {
-            high((32 * i32::from(sample) - 31 * i32::from(before)) << 7, i32::from(window) << 16)
-        };
-        [of(x[0], x[1], window[0]), of(x[1], x[2], window[1])]
-    };
-    let first = triples(0).zip(w0).zip(triples(1).zip(w1));
-    let last = triples(2).zip(w2).zip(triples(3).zip(w3));
-    begin(points, first.zip(last).map(|((a, b), (c, d))| [term(a), term(b), term(c), term(d)]));
 }
 
 /// The transform of 512 points from those of the even and the odd ones, scaled by 1/2.
@@ -150,31 +131,24 @@ fn real(points: &[Complex], turns: &[[i32; 2]; POINTS]) {
 }
 
 impl LogMel {
-    /// Calls `each` with the power of each band, in order; a sample is 2⁵, and so its square 2¹⁰.
+    /// Calls `each` with the power of each band, in order; a sample is 2⁵, and so its square 2¹⁰. All bins of a frame
+    /// together have less than 2⁶¹.
     #[inline(never)]
     fn bands(&self, points: &[Complex], weights: &[i32], counts: &[u8], mut each: impl FnMut(u64)) {
-        let mut points = points.get(self.first as usize..).unwrap_or_default();
-        let mut weights = weights;
-        let mut below = 0u64;
+        let mut bins = points.iter().skip(self.first as usize).zip(weights);
+        let mut all = 0i64;
         for (segment, &count) in counts.iter().enumerate() {
-            let count = usize::from(count).min(points.len()).min(weights.len());
-            let (bins, other_points) = points.split_at_checked(count).unwrap_or_default();
-            let (of_bins, other_weights) = weights.split_at_checked(count).unwrap_or_default();
-            (points, weights) = (other_points, other_weights);
-            let (mut all, mut half) = (0u64, 0u64);
-            for (bin, &weight) in bins.iter().zip(of_bins) {
-                // Up to 63 bins of 2⁶² each have room.
-                let power = power(get(bin)) >> 6;
-                let weight = u64::from(weight.cast_unsigned());
-                let lower = ((power & 0xFFFF_FFFF) * weight) >> 32;
-                all = all.wrapping_add(power);
-                half = half.wrapping_add(lower).wrapping_add((power >> 32).wrapping_mul(weight));
+            let mut above = 0i64;
+            for (point, &weight) in bins.by_ref().take(count.into()) {
+                for part in get(point) {
+                    all = all.wrapping_add(i64::from(part) * i64::from(part));
+                    above = above.wrapping_add(i64::from(part) * i64::from(high(part, weight)));
+                }
             }
-            let above = half.wrapping_mul(2);
             if segment > 0 {
-                each(below.wrapping_add(all.wrapping_sub(above)));
+                each(all.wrapping_sub(above << 1).cast_unsigned());
             }
-            below = above;
+            all = above << 1;
         }
     }
 }

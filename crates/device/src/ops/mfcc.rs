@@ -9,6 +9,7 @@
 //! Between two centres of bands, a bin belongs to the upper band by a weight and to the lower one by the rest. The scale of
 //! the output is in the cosines. Fixed point throughout, see [`crate::spectrum`].
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use super::window::count;
@@ -21,8 +22,8 @@ use crate::spectrum::{Bins, LOGARITHMS, POINTS, ROOTS, TWIDDLES, finish, log2, s
 pub const FRAME: u32 = 512;
 /// Bits behind the point of the sums over cosines.
 pub const FRACTION: u32 = 44;
-/// `10⁻⁶ · 2²⁴` in Q16: what is added to each band, for a peak of 1.
-const FLOOR: u64 = 1_099_512;
+/// `10⁻⁶ · 2²³` in Q16: what is added to each band, for a peak of 1.
+const FLOOR: u64 = 549_756;
 
 crate::params! {
     /// Cepstral coefficients, one row a frame.
@@ -95,23 +96,22 @@ impl Kernel for Mfcc {
         let bins = Bins { points, first: self.first as usize, bins, roots };
         let counts = memory.constants::<u8>(counts);
         let peak = u64::from(memory.view::<i32>(peak).at(0).max(1).cast_unsigned());
-        // A floor below 2⁴ does not tell beside energies of 2¹⁶, which so need 32 bits.
-        let (floor, reference) = (((peak * FLOOR) >> 16) as u32, log2(peak << 24, logarithms));
+        // A floor below 2⁴ does not tell beside energies of 2¹⁶, which so need 32 bits. Of the others there are 2¹⁶ times as
+        // much.
+        let (floor, reference) = (((peak * FLOOR) >> 16) as u32, log2(peak << 23, logarithms));
+        let (short, long) = ((floor, 0i32.wrapping_sub(reference)), (floor >> 16, (16i32 << 16).wrapping_sub(reference)));
         let width = self.coefficients as usize;
         for row in rows {
             let start = row.wrapping_mul(self.stride) as usize;
             I::windowed(samples.slice(start, FRAME as usize), window, points);
             finish::<I>(points, twiddles);
-            // A sample is 2⁸.
+            // A sample is 2⁷ in half of a modulus.
             I::band_sums(&bins, counts, sums);
             let logs = sums.from(1);
             for log in logs.iter() {
                 let mel = log.get().cast_unsigned();
-                let short = mel >> 16 == 0;
-                let energy =
-                    if short { mel << 16 } else { mel }.saturating_add(if short { floor } else { floor >> 16 });
-                let doublings = short_log2(energy.max(1), logarithms);
-                log.set(doublings.wrapping_add(if short { 0 } else { 16 << 16 }).wrapping_sub(reference));
+                let (energy, (floor, scale)) = if mel >> 16 == 0 { (mel << 16, short) } else { (mel, long) };
+                log.set(short_log2(energy.wrapping_add(floor), logarithms).wrapping_add(scale));
             }
             coefficients(logs, cosines, self.zero_point, out.slice(row as usize * width, width));
         }
@@ -130,13 +130,18 @@ fn coefficients(logs: ViewMut<'_, i32>, cosines: &[i32], zero_point: i32, out: V
         high.set(b.wrapping_sub(a));
     }
     for (c, (out, cosines)) in out.iter().zip(cosines.chunks_exact(half.max(1))).enumerate() {
-        let start = i64::from(zero_point) << FRACTION;
-        let sum = if c % 2 == 0 { low } else { high }
-            .iter()
-            .zip(cosines)
-            .fold(start, |sum, (log, &cosine)| sum.wrapping_add(i64::from(log.get()) * i64::from(cosine)));
+        let sum = dot(if c % 2 == 0 { low } else { high }, cosines, i64::from(zero_point) << FRACTION);
         // Towards zero.
         let rounded = sum.wrapping_add(sum >> 63 & ((1 << FRACTION) - 1)) >> FRACTION;
         out.set(rounded.clamp(-128, 127) as i8);
     }
+}
+
+/// `start` and the products of `a` and `b`. A function of its own, so that its loop has all registers.
+#[inline(never)]
+fn dot(a: &[Cell<i32>], b: &[i32], start: i64) -> i64 {
+    let add = |sum: i64, a: &Cell<i32>, b: i32| sum.wrapping_add(i64::from(a.get()) * i64::from(b));
+    let ((a, rest_of_a), (b, rest_of_b)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    let sum = a.iter().zip(b).fold(start, |sum, (a, b)| a.iter().zip(b).fold(sum, |sum, (a, &b)| add(sum, a, b)));
+    rest_of_a.iter().zip(rest_of_b).fold(sum, |sum, (a, &b)| add(sum, a, b))
 }
