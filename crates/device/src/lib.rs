@@ -16,6 +16,7 @@ extern crate self as rasbora_device;
 extern crate std;
 
 pub mod arithmetic;
+pub mod cepstrum;
 pub mod interpreter;
 pub mod isa;
 pub mod memory;

@@ -235,14 +235,19 @@ pub fn modulus(z: [i32; 2], table: &[i32; ROOTS]) -> i32 {
     (entry.wrapping_add(i32::from(entry as i16) * rest).cast_unsigned() >> shift).cast_signed()
 }
 
+/// What is added to an entry of the table of logarithms, where `normal` has its highest bit set.
+#[inline(always)]
+fn between(entry: u32, normal: u32) -> i32 {
+    (i32::from(entry as i16) * (normal >> 8 & 0xFFFF).cast_signed()) >> 16
+}
+
 /// `log₂` of a positive 32-bit number, see [`log2`].
 #[inline(always)]
 pub fn short_log2(x: u32, table: &[i32; LOGARITHMS]) -> i32 {
     let zeros = x.leading_zeros();
     let normal = x.wrapping_shl(zeros);
     let entry = table[(normal >> 24 & 127) as usize].cast_unsigned();
-    let between = (entry & 0xFFFF).wrapping_mul(normal >> 8 & 0xFFFF) >> 16;
-    ((31u32.wrapping_sub(zeros)) << 16).wrapping_add(entry >> 16).wrapping_add(between).cast_signed()
+    (31u32.wrapping_sub(zeros) << 16).wrapping_add(entry >> 16).cast_signed().wrapping_add(between(entry, normal))
 }
 
 /// `log₂ x` in Q16, within 4·10⁻⁵; 0 for 0. `table[i]` has `f(i) = log₂(1 + i / 128)` as `⌊2¹⁶ · f(i)⌋` in its upper half,
@@ -252,8 +257,8 @@ pub fn log2(x: u64, table: &[i32; LOGARITHMS]) -> i32 {
     let zeros = x.leading_zeros();
     let normal = (x.wrapping_shl(zeros) >> 32) as u32;
     let entry = table[(normal >> 24 & 127) as usize].cast_unsigned();
-    let between = (entry & 0xFFFF).wrapping_mul(normal >> 8 & 0xFFFF) >> 16;
-    if x == 0 { 0 } else { ((63 - zeros) << 16).wrapping_add(entry >> 16).wrapping_add(between).cast_signed() }
+    let whole = ((63u32.wrapping_sub(zeros)) << 16).wrapping_add(entry >> 16).cast_signed();
+    if x == 0 { 0 } else { whole.wrapping_add(between(entry, normal)) }
 }
 
 /// The tables of [`modulus`] and [`log2`], and the twiddle factors of [`finish`], as the compiler makes them in

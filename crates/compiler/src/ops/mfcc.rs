@@ -6,8 +6,9 @@
 
 use std::f64::consts::{LN_2, PI};
 
+use rasbora_device::cepstrum::FRACTION;
 use rasbora_device::ops as kernels;
-use rasbora_device::ops::mfcc::{FRACTION, FRAME};
+use rasbora_device::ops::mfcc::FRAME;
 use rasbora_device::spectrum::POINTS;
 use serde::{Deserialize, Serialize};
 

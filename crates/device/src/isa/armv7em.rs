@@ -4,6 +4,8 @@
 //! build has none of them the formulas run in plain Rust.
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod cepstrum;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod copy;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod fourier;
@@ -20,6 +22,8 @@ mod quads;
 use super::{Columns, PairedColumn, Planes, Quads, Spread};
 use super::{Filters, Isa, Portable};
 use crate::memory::{View, ViewMut};
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+use crate::cepstrum::Cepstrum;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::spectrum::{Bins, Complex, POINTS, halvings};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
@@ -179,6 +183,17 @@ impl Isa for Armv7em {
             };
             // SAFETY: `fits` has checked that there are as many bins, points on either side and sums as the counts say.
             unsafe { fourier::band_sums::<0>(&call) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn cepstrum(cepstrum: &Cepstrum<'_>, sums: ViewMut<'_, i32>, out: ViewMut<'_, i8>) {
+        let half = cepstrum.half(sums, out);
+        if half > 0 && !out.is_empty() {
+            let call = cepstrum::Call::new(cepstrum, half, sums.as_mut_ptr(), out);
+            // SAFETY: `half` has found twice as many sums, and as many cosines for each coefficient; and there is one.
+            unsafe { cepstrum::cepstrum::<0>(&call) }
         }
     }
 

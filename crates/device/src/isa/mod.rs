@@ -29,6 +29,7 @@ pub use rv32im::Rv32im;
 pub use scalar::Armv7m;
 pub use stacks::Stacks;
 
+use crate::cepstrum::Cepstrum;
 use crate::memory::{View, ViewMut};
 use crate::spectrum::{self, Bins, Complex, POINTS};
 
@@ -131,6 +132,11 @@ pub trait Isa {
     /// Sums of the moduli of bins, see [`spectrum`]; nothing where they do not fit.
     fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
         spectrum::band_sums(bins, counts, sums);
+    }
+
+    /// Cepstral coefficients, see [`Cepstrum::run`].
+    fn cepstrum(cepstrum: &Cepstrum<'_>, sums: ViewMut<'_, i32>, out: ViewMut<'_, i8>) {
+        cepstrum.run(sums, out);
     }
 
     /// A stage of the Fourier transform, see [`spectrum`]: groups of `L = 4 · M` points.

@@ -7,21 +7,19 @@
 //! ```
 //!
 //! Between two centres of bands, a bin belongs to the upper band by a weight and to the lower one by the rest. The scale of
-//! the output is in the cosines. Fixed point throughout, see [`crate::spectrum`].
+//! the output is in the cosines. Fixed point throughout, see [`crate::spectrum`] and [`crate::cepstrum`].
 
-use core::cell::Cell;
 use core::ops::Range;
 
 use super::window::count;
 use super::{Effort, Kernel, Need};
+use crate::cepstrum::Cepstrum;
 use crate::isa::Isa;
-use crate::memory::{Memory, Operand, ViewMut};
-use crate::spectrum::{Bins, LOGARITHMS, POINTS, ROOTS, TWIDDLES, finish, log2, short_log2};
+use crate::memory::{Memory, Operand};
+use crate::spectrum::{Bins, LOGARITHMS, POINTS, ROOTS, TWIDDLES, finish, log2};
 
 /// Samples of a transform: a shorter window is filled up with zeros.
 pub const FRAME: u32 = 512;
-/// Bits behind the point of the sums over cosines.
-pub const FRACTION: u32 = 44;
 /// `10⁻⁶ · 2²³` in Q16: what is added to each band, for a peak of 1.
 const FLOOR: u64 = 549_756;
 
@@ -99,7 +97,13 @@ impl Kernel for Mfcc {
         // A floor below 2⁴ does not tell beside energies of 2¹⁶, which so need 32 bits. Of the others there are 2¹⁶ times as
         // much.
         let (floor, reference) = (((peak * FLOOR) >> 16) as u32, log2(peak << 23, logarithms));
-        let (short, long) = ((floor, 0i32.wrapping_sub(reference)), (floor >> 16, (16i32 << 16).wrapping_sub(reference)));
+        let cepstrum = Cepstrum {
+            logarithms,
+            short: (floor, 0i32.wrapping_sub(reference)),
+            long: (floor >> 16, (16i32 << 16).wrapping_sub(reference)),
+            cosines,
+            zero_point: self.zero_point,
+        };
         let width = self.coefficients as usize;
         for row in rows {
             let start = row.wrapping_mul(self.stride) as usize;
@@ -107,41 +111,7 @@ impl Kernel for Mfcc {
             finish::<I>(points, twiddles);
             // A sample is 2⁷ in half of a modulus.
             I::band_sums(&bins, counts, sums);
-            let logs = sums.from(1);
-            for log in logs.iter() {
-                let mel = log.get().cast_unsigned();
-                let (energy, (floor, scale)) = if mel >> 16 == 0 { (mel << 16, short) } else { (mel, long) };
-                log.set(short_log2(energy.wrapping_add(floor), logarithms).wrapping_add(scale));
-            }
-            coefficients(logs, cosines, self.zero_point, out.slice(row as usize * width, width));
+            I::cepstrum(&cepstrum, sums.from(1), out.slice(row as usize * width, width));
         }
     }
-}
-
-/// A row of the output. A cosine is the same for both of two bands that are as far from the ends, or of the other sign: so
-/// the even coefficients are of their sums, and the odd ones of their differences.
-#[inline(never)]
-fn coefficients(logs: ViewMut<'_, i32>, cosines: &[i32], zero_point: i32, out: ViewMut<'_, i8>) {
-    let half = logs.len() / 2;
-    let Some((low, high)) = logs.cells().split_at_checked(half) else { return };
-    for (low, high) in low.iter().rev().zip(high) {
-        let (a, b) = (low.get(), high.get());
-        low.set(a.wrapping_add(b));
-        high.set(b.wrapping_sub(a));
-    }
-    for (c, (out, cosines)) in out.iter().zip(cosines.chunks_exact(half.max(1))).enumerate() {
-        let sum = dot(if c % 2 == 0 { low } else { high }, cosines, i64::from(zero_point) << FRACTION);
-        // Towards zero.
-        let rounded = sum.wrapping_add(sum >> 63 & ((1 << FRACTION) - 1)) >> FRACTION;
-        out.set(rounded.clamp(-128, 127) as i8);
-    }
-}
-
-/// `start` and the products of `a` and `b`. A function of its own, so that its loop has all registers.
-#[inline(never)]
-fn dot(a: &[Cell<i32>], b: &[i32], start: i64) -> i64 {
-    let add = |sum: i64, a: &Cell<i32>, b: i32| sum.wrapping_add(i64::from(a.get()) * i64::from(b));
-    let ((a, rest_of_a), (b, rest_of_b)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-    let sum = a.iter().zip(b).fold(start, |sum, (a, b)| a.iter().zip(b).fold(sum, |sum, (a, &b)| add(sum, a, b)));
-    rest_of_a.iter().zip(rest_of_b).fold(sum, |sum, (a, &b)| add(sum, a, b))
 }
