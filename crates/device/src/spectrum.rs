@@ -164,36 +164,42 @@ pub fn emphasised(samples: View<'_, i16>, window: &[[i16; 2]; 2 * POINTS], parit
 
 /// What the bins of a real frame add to mel bands.
 pub struct Bins<'a> {
-    /// The transform of its `POINTS` complex points.
-    pub points: &'a [Complex; POINTS],
-    /// The first bin; at least 1.
-    pub first: usize,
-    /// `[cos, sin, weight]` of each bin from there on, the turn of the odd samples and the part of the upper band.
-    pub bins: &'a [[i32; 3]],
-    /// Table of [`modulus`].
-    pub roots: &'a [i32; ROOTS],
+    pub(crate) points: &'a [Complex; POINTS],
+    pub(crate) first: usize,
+    pub(crate) bins: &'a [[i32; 3]],
+    pub(crate) counts: &'a [u8],
+    pub(crate) roots: &'a [i32; ROOTS],
 }
 
-impl Bins<'_> {
-    /// Whether there are as many bins as `counts` says, and as many sums.
-    pub fn fits(&self, counts: &[u8], sums: ViewMut<'_, i32>) -> bool {
+impl<'a> Bins<'a> {
+    /// The bins from `first` on of the transform of `points`, in runs of `counts`. `bins` has `[cos, sin, weight]` of each:
+    /// the turn of the odd samples, and the part of the upper band. `roots` is the table of [`modulus`]. `None` where there
+    /// are fewer bins than `counts` wants, or no runs.
+    pub fn new(
+        points: &'a [Complex; POINTS],
+        first: usize,
+        bins: &'a [[i32; 3]],
+        counts: &'a [u8],
+        roots: &'a [i32; ROOTS],
+    ) -> Option<Self> {
         let wanted = counts.iter().fold(0, |sum, &count| sum + usize::from(count));
-        wanted <= self.bins.len() && self.first > 0 && self.first + wanted <= POINTS && counts.len() <= sums.len()
+        let are_there = wanted <= bins.len() && (1..POINTS).contains(&first) && wanted <= POINTS - first;
+        (are_there && !counts.is_empty()).then_some(Self { points, first, bins, counts, roots })
     }
 }
 
-/// The sum of each run of so many bins, `Σ (1 − weight) · |X| / 2`, and of the run before it, `Σ weight · |X| / 2`; nothing where
-/// they do not fit.
+/// The sum of each run of bins, `Σ (1 − weight) · |X| / 2`, and of the run before it, `Σ weight · |X| / 2`; nothing where
+/// there is not a sum for each run.
 #[inline(never)]
-pub fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
-    if !bins.fits(counts, sums) {
+pub fn band_sums(bins: &Bins<'_>, sums: ViewMut<'_, i32>) {
+    if sums.len() != bins.counts.len() {
         return;
     }
     let upper = bins.points.iter().skip(bins.first);
     let lower = bins.points.iter().rev().skip(bins.first - 1);
     let mut bins_left = upper.zip(lower).zip(bins.bins);
     let mut sum = 0i32;
-    for (&count, out) in counts.iter().zip(sums.iter()) {
+    for (&count, out) in bins.counts.iter().zip(sums.iter()) {
         let mut above = 0i32;
         for ((z, mirrored), &[cos, sin, weight]) in bins_left.by_ref().take(count.into()) {
             let modulus = modulus(bin(z, mirrored, [cos, sin]), bins.roots);

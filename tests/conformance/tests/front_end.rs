@@ -23,7 +23,7 @@ const AGREEMENT: f64 = 0.993;
 /// Most points of accuracy that may be lost by our features.
 const LOST_POINTS: f64 = 0.5;
 /// Most cycles for one second of keyword audio, and for one frame of the wake word.
-const CYCLES: [u64; 2] = [1_720_000, 96_000];
+const CYCLES: [u64; 2] = [1_110_000, 66_000];
 /// Most cycles for what the wake word's network makes of one frame.
 const STREAMING_CYCLES: u64 = 110_000;
 

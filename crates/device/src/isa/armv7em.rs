@@ -21,9 +21,9 @@ mod quads;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use super::{Columns, PairedColumn, Planes, Quads, Spread};
 use super::{Filters, Isa, Portable};
-use crate::memory::{View, ViewMut};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::cepstrum::Cepstrum;
+use crate::memory::{View, ViewMut};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::spectrum::{Bins, Complex, POINTS, halvings};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
@@ -169,19 +169,10 @@ impl Isa for Armv7em {
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     #[inline(always)]
-    fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
-        let (Some(up), Some(down)) = (bins.points.get(bins.first), bins.points.get(POINTS.wrapping_sub(bins.first))) else {
-            return;
-        };
-        if bins.fits(counts, sums) && !counts.is_empty() {
-            let call = fourier::Call {
-                points: [up, down].map(|point| point.as_ptr().cast()),
-                bins: bins.bins.as_ptr().cast(),
-                roots: bins.roots.as_ptr(),
-                counts: [counts.as_ptr(), counts.as_ptr_range().end],
-                sums: sums.as_mut_ptr(),
-            };
-            // SAFETY: `fits` has checked that there are as many bins, points on either side and sums as the counts say.
+    fn band_sums(bins: &Bins<'_>, sums: ViewMut<'_, i32>) {
+        if sums.len() == bins.counts.len() {
+            let call = fourier::Call::new(bins, sums.as_mut_ptr());
+            // SAFETY: there is a run, each has a sum, and `Bins` has as many bins, and points on either side, as the runs want.
             unsafe { fourier::band_sums::<0>(&call) }
         }
     }

@@ -129,9 +129,9 @@ pub trait Isa {
         spectrum::emphasised(samples, window, parity, points);
     }
 
-    /// Sums of the moduli of bins, see [`spectrum`]; nothing where they do not fit.
-    fn band_sums(bins: &Bins<'_>, counts: &[u8], sums: ViewMut<'_, i32>) {
-        spectrum::band_sums(bins, counts, sums);
+    /// Sums of the moduli of bins, see [`spectrum`]; nothing where there is not one for each run.
+    fn band_sums(bins: &Bins<'_>, sums: ViewMut<'_, i32>) {
+        spectrum::band_sums(bins, sums);
     }
 
     /// Cepstral coefficients, see [`Cepstrum::run`].

@@ -529,9 +529,21 @@ impl Draw for Mfcc {
             stride,
             first,
             bins: random.in_range(0..257 - first),
-            bands: 2 * random.in_range(0..10),
+            bands: 2 * random.in_range(1..10),
             coefficients: random.in_range(1..14),
             zero_point: random.i8().into(),
+        }
+    }
+
+    fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+        if operand != 4 {
+            return fill(random, bytes);
+        }
+        let mut left = self.bins;
+        for count in bytes {
+            let some = random.below(left.min(60) + 1);
+            left -= some;
+            *count = some as u8;
         }
     }
 }

@@ -14,9 +14,7 @@ use core::ops::Range;
 use super::{Effort, Kernel, Need};
 use crate::isa::Isa;
 use crate::memory::{Memory, Operand};
-use crate::spectrum::{
-    Complex, LOGARITHMS, POINTS, TWIDDLES, add, finish, get, halved, high, log2, set, sub, turned,
-};
+use crate::spectrum::{Complex, LOGARITHMS, POINTS, TWIDDLES, add, finish, get, halved, high, log2, set, sub, turned};
 
 /// Samples of a frame.
 pub const FRAME: u32 = 1024;

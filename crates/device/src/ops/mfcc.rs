@@ -54,7 +54,11 @@ impl Kernel for Mfcc {
     fn valid(&self) -> bool {
         let end = u64::from(self.frames.max(1) - 1) * u64::from(self.stride) + u64::from(FRAME);
         let last = u64::from(self.first) + u64::from(self.bins);
-        end <= u64::from(self.samples) && self.first > 0 && last <= POINTS as u64 && self.bands.is_multiple_of(2)
+        end <= u64::from(self.samples)
+            && self.first > 0
+            && last <= POINTS as u64
+            && self.bands > 0
+            && self.bands.is_multiple_of(2)
     }
 
     fn rows(&self) -> u32 {
@@ -91,8 +95,9 @@ impl Kernel for Mfcc {
         let sums = work.slice(2 * POINTS, self.bands as usize + 1);
         let Some(window) = memory.constants::<i16>(window).as_chunks::<2>().0.first_chunk::<POINTS>() else { return };
         let (bins, _) = bins.as_chunks::<3>();
-        let bins = Bins { points, first: self.first as usize, bins, roots };
-        let counts = memory.constants::<u8>(counts);
+        let Some(bins) = Bins::new(points, self.first as usize, bins, memory.constants(counts), roots) else {
+            return out.iter().for_each(|out| out.set(0));
+        };
         let peak = u64::from(memory.view::<i32>(peak).at(0).max(1).cast_unsigned());
         // A floor below 2⁴ does not tell beside energies of 2¹⁶, which so need 32 bits. Of the others there are 2¹⁶ times as
         // much.
@@ -110,7 +115,7 @@ impl Kernel for Mfcc {
             I::windowed(samples.slice(start, FRAME as usize), window, points);
             finish::<I>(points, twiddles);
             // A sample is 2⁷ in half of a modulus.
-            I::band_sums(&bins, counts, sums);
+            I::band_sums(&bins, sums);
             I::cepstrum(&cepstrum, sums.from(1), out.slice(row as usize * width, width));
         }
     }

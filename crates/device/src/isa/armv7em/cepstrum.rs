@@ -32,7 +32,8 @@ impl Call {
     /// `half` are the bands of [`Cepstrum::half`].
     pub fn new(cepstrum: &Cepstrum<'_>, half: usize, sums: *mut i32, out: ViewMut<'_, i8>) -> Self {
         // The logarithm's whole part is 31 less the zeros before the number.
-        let ([short_floor, long_floor], scales) = ([cepstrum.short.0, cepstrum.long.0], [cepstrum.short.1, cepstrum.long.1]);
+        let ([short_floor, long_floor], scales) =
+            ([cepstrum.short.0, cepstrum.long.0], [cepstrum.short.1, cepstrum.long.1]);
         let [short_scale, long_scale] = scales.map(|scale| scale.wrapping_add(31 << 16));
         Self {
             sums,

@@ -7,7 +7,7 @@
 
 use core::arch::naked_asm;
 
-use crate::spectrum::EMPHASIS;
+use crate::spectrum::{Bins, Complex, EMPHASIS, POINTS};
 
 /// Runs `groups` groups of `4 · S / 8` points from `points` on, where `S` is the bytes from one input of a butterfly to the
 /// next. `twiddles` are six numbers for each butterfly of a group: `w, w², w³`. The term without a twiddle is shifted right
@@ -255,13 +255,26 @@ pub unsafe extern "C" fn emphasised<const UNUSED: u32>(samples: *const i16, wind
 #[repr(C)]
 pub struct Call {
     /// The point of the first bin, and that with which it makes one.
-    pub points: [*const i32; 2],
-    /// Three numbers a bin.
-    pub bins: *const i32,
-    pub roots: *const i32,
+    points: [*const Complex; 2],
+    bins: *const [i32; 3],
+    roots: *const i32,
     /// The first count, and the end of them.
-    pub counts: [*const u8; 2],
-    pub sums: *mut i32,
+    counts: [*const u8; 2],
+    sums: *mut i32,
+}
+
+impl Call {
+    /// As many `sums` as there are runs.
+    pub fn new(bins: &Bins<'_>, sums: *mut i32) -> Self {
+        let points = bins.points.as_ptr();
+        Self {
+            points: [bins.first, POINTS - bins.first].map(|point| points.wrapping_add(point)),
+            bins: bins.bins.as_ptr(),
+            roots: bins.roots.as_ptr(),
+            counts: [bins.counts.as_ptr(), bins.counts.as_ptr_range().end],
+            sums,
+        }
+    }
 }
 
 /// Sums of the moduli of bins, as [`crate::spectrum::band_sums`].
