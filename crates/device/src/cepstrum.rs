@@ -30,7 +30,7 @@ impl Cepstrum<'_> {
     pub fn half(&self, sums: ViewMut<'_, i32>, out: ViewMut<'_, i8>) -> usize {
         let half = sums.len() / 2;
         let wanted = half.checked_mul(out.len());
-        if sums.len() % 2 == 0 && wanted.is_some_and(|wanted| wanted <= self.cosines.len()) { half } else { 0 }
+        if sums.len().is_multiple_of(2) && wanted.is_some_and(|wanted| wanted <= self.cosines.len()) { half } else { 0 }
     }
 
     /// Writes the coefficients, and leaves sums and differences of logarithms in the place of `sums`; nothing where there are

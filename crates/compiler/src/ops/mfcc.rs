@@ -55,7 +55,7 @@ impl Mfcc {
             // The reference scales the first coefficient as the others.
             let norm = (2.0 / self.bands as f64).sqrt();
             // The kernel has sums in the lower bands' places, and differences in the upper ones'.
-            let first = if c % 2 == 0 { 0 } else { self.bands / 2 };
+            let first = if c.is_multiple_of(2) { 0 } else { self.bands / 2 };
             (first..first + self.bands / 2).map(move |b| {
                 let cosine = (PI * c as f64 * (b as f64 + 0.5) / self.bands as f64).cos();
                 fixed(norm * cosine * LN_2 / f64::from(scale), FRACTION as i32 - 16)
