@@ -4,7 +4,7 @@
 //! counted under emulation (`tests/oracle/fit_costs.py`), over models of the corpus and random networks, with
 //! `opt-level = 3` and `"s"`, and a tenth is added: programs for [`InstructionSet::Portable`] on Cortex-M0, which takes
 //! the most, the others on Cortex-M4 with its floating-point unit. `Conv2d`, `DepthwiseConv2d`, `PairedConv2d` and
-//! `StackDepthwiseConv2d` are not fitted yet: their coefficients are estimated from above by hand.
+//! `StackDepthwiseConv2d`, and the kernels of 16 bits, are not fitted yet: their coefficients are estimated from above by hand.
 
 use rasbora_device::ops::*;
 use rasbora_device::program::Work;
@@ -133,6 +133,39 @@ const TABLE: &[(u16, [Coefficients; 2])] = &[
     (Peak::OPCODE, [fitted([330.0, 0.0], &[55.0, 19.8]), fitted([330.0, 0.0], &[55.0, 16.8])]),
     (Mfcc::OPCODE, [fitted([2_830.0, 0.0], &[55.0, 1_900.0]), fitted([538.0, 0.0], &[55.0, 293.0])]),
     (LogMel::OPCODE, [fitted([330.0, 0.0], &[55.0, 1_210.0]), fitted([330.0, 0.0], &[55.0, 174.0])]),
+    (
+        Conv2dI16::OPCODE,
+        [
+            fitted([3_200.0, 0.0], &[400.0, 400.0, 400.0, 25.0, 80.0, 11.0]),
+            fitted([1_900.0, 0.0], &[300.0, 300.0, 200.0, 12.0, 50.0, 7.0]),
+        ],
+    ),
+    (FullyConnectedI16::OPCODE, [fitted([2_100.0, 0.0], &[700.0, 25.0]), fitted([1_300.0, 0.0], &[400.0, 12.0])]),
+    (AddI16::OPCODE, [fitted([1_500.0, 0.0], &[55.0, 300.0, 340.0]), fitted([910.0, 0.0], &[55.0, 220.0, 140.0])]),
+    (MulI16::OPCODE, [fitted([1_550.0, 0.0], &[55.0, 300.0, 130.0]), fitted([940.0, 0.0], &[55.0, 220.0, 60.0])]),
+    (
+        AveragePoolI16::OPCODE,
+        [
+            fitted([1_000.0, 0.0], &[250.0, 500.0, 200.0, 50.0, 25.0]),
+            fitted([600.0, 0.0], &[250.0, 450.0, 50.0, 30.0, 20.0]),
+        ],
+    ),
+    (
+        MaxPoolI16::OPCODE,
+        [
+            fitted([1_000.0, 0.0], &[100.0, 500.0, 50.0, 50.0, 25.0]),
+            fitted([600.0, 0.0], &[100.0, 450.0, 40.0, 30.0, 20.0]),
+        ],
+    ),
+    (
+        MeanI16::OPCODE,
+        [fitted([1_050.0, 0.0], &[240.0, 150.0, 50.0, 20.0]), fitted([600.0, 0.0], &[171.0, 60.0, 40.0, 16.0])],
+    ),
+    (SoftmaxI16::OPCODE, [fitted([1_200.0, 0.0], &[800.0, 500.0]), fitted([600.0, 0.0], &[300.0, 200.0])]),
+    (SigmoidI16::OPCODE, [fitted([1_350.0, 0.0], &[55.0, 100.0]), fitted([820.0, 0.0], &[55.0, 60.0])]),
+    (Rescale::OPCODE, [fitted([1_000.0, 0.0], &[55.0, 180.0]), fitted([600.0, 0.0], &[55.0, 80.0])]),
+    (QuantiseI16::OPCODE, [fitted([889.0, 0.0], &[55.0, 488.0]), fitted([531.0, 0.0], &[55.0, 35.2])]),
+    (DequantiseI16::OPCODE, [fitted([898.0, 0.0], &[55.0, 208.0]), fitted([530.0, 0.0], &[55.0, 8.81])]),
 ];
 
 /// Rows of a kernel, and the instructions that they take at most on the cores of `isa`.

@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
-use rasbora_device::arithmetic::Requantise;
+use rasbora_device::arithmetic::{Requantise, narrowed};
 use rasbora_device::isa::paired::SCALE;
-use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap, Scaling};
+use rasbora_device::memory::Channel;
+use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap, Scaling, Scaling16};
+use rasbora_device::params::Field;
 use thiserror::Error;
 
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
 use crate::ops::paired::{Layer, Scales, scales};
-use crate::ops::{Operation, quantised};
+use crate::ops::{Activation, Operation, quantised};
 use crate::target::InstructionSet;
 
 /// A node that no kernel computes.
@@ -64,7 +66,7 @@ where
     }
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![0; K::BYTES];
-        rasbora_device::params::Field::encode(self, &mut bytes);
+        Field::encode(self, &mut bytes);
         bytes
     }
     fn needs(&self) -> Vec<Need> {
@@ -220,6 +222,27 @@ impl<'a> Site<'a> {
         Ok((self.constant(bytes_of(bias)), self.constant(bytes_of(multipliers)), scaling))
     }
 
+    /// The operand and parameters by which the sums of a layer of 16-bit inputs become its outputs. Its tensors are those of
+    /// [`Site::fitted`].
+    ///
+    /// # Errors
+    /// Where scales are missing or out of range.
+    pub fn channels(&mut self, activation: Activation) -> Result<(Value, Scaling16), LowerError> {
+        let (bias, output) = (self.input(2), self.output(0));
+        let refuse = |reason| self.refuse(reason);
+        let (min, max) = activation.range_i16(output).map_err(refuse)?;
+        let biases = quantised::biases(bias).map_err(refuse)?;
+        let multipliers =
+            quantised::channel_multipliers(self.input(0), self.input(1), output, biases.len()).map_err(refuse)?;
+        let wide = quantised::is_wide(bias);
+        let mut bytes = vec![0; biases.len() * Channel::BYTES];
+        for (output, (bias, bytes)) in biases.into_iter().zip(bytes.chunks_exact_mut(Channel::BYTES)).enumerate() {
+            let multiplier = multipliers.get(output).or(multipliers.first()).copied().unwrap_or_default();
+            Channel::new(bias, if wide { narrowed(multiplier) } else { multiplier }).encode(bytes);
+        }
+        Ok((self.constant(bytes), Scaling16 { wide, min, max }))
+    }
+
     /// Adds a step.
     ///
     /// # Errors
@@ -242,6 +265,18 @@ impl<'a> Site<'a> {
             Ok(())
         } else {
             Err(self.refuse("still has an input offset: run the pass fold_zero_points before lowering".into()))
+        }
+    }
+
+    /// Demands that the image of a layer of 16-bit inputs is surrounded by zeros.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn expect_zero_padding(&self, padding_value: i32) -> Result<(), LowerError> {
+        if padding_value == 0 {
+            Ok(())
+        } else {
+            Err(self.refuse(format!("pads int16 with {padding_value}, but 0 is supported alone")))
         }
     }
 

@@ -30,6 +30,21 @@ pub const fn multiply(x: i32, multiplier: Multiplier) -> i32 {
     if shift < 0 { half_away(high_mul(x, value), shift) } else { high_mul(x.wrapping_shl(shift as u32), value) }
 }
 
+/// `MultiplyByQuantizedMultiplier` of a sum of 64 bits: `round(x · value / 2^shift)`, half up. The mantissa has 15 bits
+/// here, and the shift is to the right, `1..=63`: see [`narrowed`].
+#[inline(always)]
+pub const fn multiply_wide(x: i64, Multiplier { value, shift }: Multiplier) -> i32 {
+    // The last bit that is shifted out rounds.
+    let halves = x.wrapping_mul(value as i64).wrapping_shr((shift as u32).wrapping_sub(1));
+    (halves.wrapping_add(1) >> 1) as i32
+}
+
+/// The multiplier that [`multiply_wide`] takes for one that [`multiply`] takes.
+pub const fn narrowed(Multiplier { value, shift }: Multiplier) -> Multiplier {
+    let value = if value < 0x7fff_0000 { (value + (1 << 15)) >> 16 } else { 0x7fff };
+    Multiplier { value, shift: 15 - shift }
+}
+
 /// [`rounding_shift_right`] by `−shift`, for what [`high_mul`] makes of a factor that is not negative.
 #[inline(always)]
 pub const fn half_away(x: i32, shift: i32) -> i32 {
@@ -192,6 +207,23 @@ mod tests {
             for n in 1..=31 {
                 assert_eq!(half_away(x, -n), rounding_shift_right(x, n as u32), "{x} >> {n}");
             }
+        }
+    }
+
+    #[test]
+    fn wide_sums_are_rounded_once() {
+        for (value, shift) in [(3 << 29, -4), (1 << 30, 7), (i32::MAX, -31), (0x7fff_0000, 0), (1_234_567_890, -12)] {
+            let Multiplier { value: short, shift: right } = narrowed(Multiplier { value, shift });
+            for x in [-(1i64 << 46), -99_999_999_999, -32_769, -8, -1, 0, 1, 8, 32_767, 1 << 33, (1 << 46) + 12_345] {
+                let exact = (x * i64::from(short) + (1 << (right - 1))) >> right;
+                assert_eq!(
+                    multiply_wide(x, Multiplier { value: short, shift: right }),
+                    exact as i32,
+                    "{x} {value} {shift}"
+                );
+            }
+            let error = f64::from(short) * 65536.0 / f64::from(value) - 1.0;
+            assert!(error.abs() < 1e-4, "{value}");
         }
     }
 

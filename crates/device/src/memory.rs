@@ -86,6 +86,41 @@ impl Field for Multiplier {
     }
 }
 
+/// What makes outputs of the sums of one output channel in 16 bits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Channel {
+    bias: [i32; 2],
+    /// From a sum to an output.
+    pub multiplier: Multiplier,
+}
+
+impl Channel {
+    /// A bias and a multiplier.
+    pub const fn new(bias: i64, multiplier: Multiplier) -> Self {
+        Self { bias: [bias as i32, (bias >> 32) as i32], multiplier }
+    }
+
+    /// What is added to each sum.
+    #[inline(always)]
+    pub const fn bias(&self) -> i64 {
+        let [low, high] = self.bias;
+        (high as i64) << 32 | low as u32 as i64
+    }
+}
+
+impl Field for Channel {
+    const BYTES: usize = 16;
+    fn encode(&self, out: &mut [u8]) {
+        let ([low, high], Multiplier { value, shift }) = (self.bias, self.multiplier);
+        [low, high, value, shift].encode(out);
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let [low, high, value, shift] = <[i32; 4]>::decode(bytes)?;
+        Some(Self { bias: [low, high], multiplier: Multiplier { value, shift } })
+    }
+}
+
 /// A type of tensor elements: every bit pattern is a value, and `repr(C)` layouts without padding.
 ///
 /// # Safety
@@ -98,6 +133,8 @@ unsafe impl Element for u8 {}
 // SAFETY: as above.
 unsafe impl Element for i16 {}
 // SAFETY: as above.
+unsafe impl Element for u16 {}
+// SAFETY: as above.
 unsafe impl Element for i32 {}
 // SAFETY: as above.
 unsafe impl Element for u32 {}
@@ -105,6 +142,8 @@ unsafe impl Element for u32 {}
 unsafe impl Element for f32 {}
 // SAFETY: as above.
 unsafe impl Element for Multiplier {}
+// SAFETY: as above, and a `Multiplier`.
+unsafe impl Element for Channel {}
 // SAFETY: two `u32`, laid out in order.
 unsafe impl Element for Operand {}
 
@@ -194,8 +233,19 @@ impl<'a, T: Element> View<'a, T> {
     /// The first elements, as words; empty where they do not start at a word.
     #[inline(always)]
     pub fn words(self) -> View<'a, u32> {
-        let first = self.first.cast::<u32>();
-        let len = if first.is_aligned() { self.len * size_of::<T>() / 4 } else { 0 };
+        self.cast()
+    }
+
+    /// The first elements, as 16-bit numbers; empty where they do not start at one.
+    #[inline(always)]
+    pub fn halves(self) -> View<'a, i16> {
+        self.cast()
+    }
+
+    #[inline(always)]
+    fn cast<U: Element>(self) -> View<'a, U> {
+        let first = self.first.cast::<U>();
+        let len = if first.is_aligned() { self.len * size_of::<T>() / size_of::<U>() } else { 0 };
         View { first, len, memory: PhantomData }
     }
 

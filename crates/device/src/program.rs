@@ -36,7 +36,7 @@ crate::params! {
         F32 = 3,
         /// 32-bit signed.
         I32 = 4,
-        /// 16-bit signed: samples of audio.
+        /// 16-bit signed: samples of audio, and affine.
         I16 = 5,
     }
 

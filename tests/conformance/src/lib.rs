@@ -46,7 +46,7 @@ pub struct Call {
 }
 
 /// Models of the corpus whose ops and dtypes are supported. A change is a promise kept or broken: change it knowingly.
-pub const SUPPORTED: usize = 130;
+pub const SUPPORTED: usize = 204;
 
 /// The eight models of the figures: name in the tables, and path below the corpus's `tflite/`.
 pub const FIGURES: [(&str, &str); 8] = [
@@ -58,6 +58,16 @@ pub const FIGURES: [(&str, &str); 8] = [
     ("ic_large", "mlperf_tiny_ref/pretrainedResnet_large_int8"),
     ("person", "tflite-micro/person_detect"),
     ("micro_speech", "tflite-micro/micro_speech_quantized"),
+];
+
+/// Models of int16 of different operators: name, and path below the corpus's `tflite/`.
+pub const INT16: [(&str, &str); 6] = [
+    ("conv0", "tflite-micro/tensorflow__lite__micro__kernels__integration_tests__seanet__conv__conv0"),
+    ("conv10", "tflite-micro/tensorflow__lite__micro__kernels__integration_tests__seanet__conv__conv10"),
+    ("pad0", "tflite-micro/tensorflow__lite__micro__integration_tests__seanet__pad__pad0"),
+    ("sub0", "tflite-micro/tensorflow__lite__micro__integration_tests__seanet__sub__sub0"),
+    ("quantize0", "tflite-micro/tensorflow__lite__micro__integration_tests__seanet__quantize__quantize0"),
+    ("add", "LiteRT/litert__test__testdata__single_add_default_a16w8_recipe_quantized"),
 ];
 
 /// All models of the corpus, as paths below its `tflite/` without the ending, sorted.

@@ -155,7 +155,7 @@ macro_rules! little_endian {
         }
     )*};
 }
-little_endian!(i8, u8, i16, i32, u32, f32);
+little_endian!(i8, u8, i16, u16, i32, u32, f32);
 
 /// The bytes of `values`, little-endian.
 pub fn bytes_of<T: LittleEndian>(values: impl IntoIterator<Item = T>) -> Vec<u8> {

@@ -74,30 +74,39 @@ impl Binary {
     /// Multiplies as TFLite: one multiplier, the product of the inputs' scales over the output's.
     fn lower_product(&self, site: &mut Site<'_>, quantised: &Quantised) -> Result<(), LowerError> {
         let [a, b, out] = quantised.scales;
-        let kernel = kernels::MulI8 {
-            broadcast: self.kernel_shapes(site)?,
-            offsets: quantised.offsets,
-            multiplier: quantise_multiplier(a * b / out),
-            requantise: self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?,
-        };
+        let (broadcast, multiplier) = (self.kernel_shapes(site)?, quantise_multiplier(a * b / out));
         let operands = [site.read(0), site.read(1), site.write(0)];
-        site.step(kernel, &operands)
+        if site.output(0).dtype == DType::I16 {
+            let (min, max) = self.activation.range_i16(site.output(0)).map_err(|reason| site.refuse(reason))?;
+            return site.step(kernels::MulI16 { broadcast, multiplier, min, max }, &operands);
+        }
+        let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
+        let offsets = quantised.offsets;
+        site.step(kernels::MulI8 { broadcast, offsets, multiplier, requantise }, &operands)
     }
 
-    /// Adds as TFLite: both inputs are scaled to `2^-20` of twice the larger scale.
+    /// Adds as TFLite: both inputs are scaled to `2^-20` of twice the larger scale, of 16 bits to `2^-15`.
     fn lower_sum(&self, site: &mut Site<'_>, quantised: &Quantised) -> Result<(), LowerError> {
         let [a, b, out] = quantised.scales;
         let common = 2.0 * a.max(b);
-        let refinement = f64::from(1u32 << kernels::binary::ADD_LEFT_SHIFT);
+        let multiplier = |left_shift: u32| quantise_multiplier(common / (f64::from(1u32 << left_shift) * out));
+        let broadcast = self.kernel_shapes(site)?;
+        let multipliers = [a / common, b / common].map(quantise_multiplier);
+        let subtract = self.function == BinaryFunction::Sub;
+        let operands = [site.read(0), site.read(1), site.write(0)];
+        if site.output(0).dtype == DType::I16 {
+            let multiplier = multiplier(kernels::binary::ADD_LEFT_SHIFT_I16);
+            let (min, max) = self.activation.range_i16(site.output(0)).map_err(|reason| site.refuse(reason))?;
+            return site.step(kernels::AddI16 { broadcast, multipliers, multiplier, subtract, min, max }, &operands);
+        }
         let kernel = kernels::AddI8 {
-            broadcast: self.kernel_shapes(site)?,
+            broadcast,
             offsets: quantised.offsets,
-            multipliers: [a / common, b / common].map(quantise_multiplier),
-            multiplier: quantise_multiplier(common / (refinement * out)),
-            subtract: self.function == BinaryFunction::Sub,
+            multipliers,
+            multiplier: multiplier(kernels::binary::ADD_LEFT_SHIFT),
+            subtract,
             requantise: self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?,
         };
-        let operands = [site.read(0), site.read(1), site.write(0)];
         let shape = &site.output(0).shape;
         if [0, 1].iter().all(|&input| site.input(input).shape == *shape)
             && let Ok(elements) = u32::try_from(site.output(0).elements())
@@ -140,7 +149,9 @@ impl Operation for Binary {
         if a.dtype == DType::F32 {
             return Ok(());
         }
-        expect_dtype("inputs", a, DType::I8)?;
+        if a.dtype != DType::I16 {
+            expect_dtype("inputs", a, DType::I8)?;
+        }
         Quantised::of(a, b, out).map(|_| ())
     }
 

@@ -5,7 +5,7 @@ use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::paired::{Streams, streams};
-use super::quantised::{channel_multipliers, expect_dtype};
+use super::quantised::{channel_multipliers, expect_dtype, is_wide};
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site, Value};
@@ -36,7 +36,8 @@ pub fn of_rank<const N: usize>(what: &str, tensor: &Tensor) -> Result<[usize; N]
         .map_err(|_| format!("needs {what} of rank {N}, but '{}' has shape {:?}", tensor.name, tensor.shape))
 }
 
-/// Types that a layer with weights may have: all float, or int8 with int32 bias; weights and bias constant.
+/// Types that a layer with weights may have: all float, int8 with int32 bias, or int16 with int8 weights and a bias of 32 or
+/// 64 bits (see [`is_wide`]); weights and bias constant.
 ///
 /// # Errors
 /// Where they are others.
@@ -52,8 +53,9 @@ pub fn check_weighted(
     if weights.constant.is_none() || bias.constant.is_none() {
         return Err(format!("needs constant weights and bias, but '{}' is computed", weights.name));
     }
-    if bias.elements() != channels {
-        return Err(format!("needs a bias of {channels} elements, but '{}' has {}", bias.name, bias.elements()));
+    let wide = input.dtype == DType::I16 && is_wide(bias);
+    if bias.elements() != if wide { 2 * channels } else { channels } {
+        return Err(format!("needs a bias of {channels} elements, but '{}' has {:?}", bias.name, bias.shape));
     }
     match input.dtype {
         DType::F32 => {
@@ -70,8 +72,39 @@ pub fn check_weighted(
             }
             channel_multipliers(input, weights, output, channels).map(|_| ())
         }
+        DType::I16 => {
+            expect_dtype("weights", weights, DType::I8)?;
+            expect_dtype("a bias", bias, DType::I32)?;
+            expect_dtype("an output", output, DType::I16)?;
+            let multipliers = channel_multipliers(input, weights, output, channels)?;
+            match multipliers.iter().find(|multiplier| wide && multiplier.shift > MAX_WIDE_SHIFT) {
+                Some(_) => Err(format!("needs scales whose quotient is below 2^{MAX_WIDE_SHIFT}")),
+                None => Ok(()),
+            }
+        }
         _ => expect_dtype("an input", input, DType::I8),
     }
+}
+
+/// Largest exponent of a multiplier for sums of 64 bits: TFLite's `MultiplyByQuantizedMultiplier` takes no larger one.
+const MAX_WIDE_SHIFT: i32 = 7;
+
+/// Adds the step of a layer of 16-bit inputs with weights `[o, kh, kw, i]`.
+///
+/// # Errors
+/// Where scales are missing or sizes out of range.
+pub fn lower_i16(
+    site: &mut Site<'_>,
+    kernel: impl FnOnce(kernels::Scaling16) -> kernels::Conv2dI16,
+    weights: &[i8],
+    activation: Activation,
+) -> Result<(), LowerError> {
+    let (channels, scaling) = site.channels(activation)?;
+    let kernel = kernel(scaling);
+    let weights = site.constant(bytes_of(by_columns(weights, kernel.window.kernel, kernel.inputs as usize)));
+    let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+    let (input, out) = (site.read(0), site.write(0));
+    site.step(kernel, &[input, weights, channels, scratch, out])
 }
 
 /// Scratch memory that a strip of input may take: the rows that two strips share are copied twice.
@@ -212,6 +245,12 @@ impl Operation for Conv2d {
             return site.step(kernel, &[input, weights, bias, out]);
         }
         site.expect_folded(self.input_offset)?;
+        if site.input(0).dtype == DType::I16 {
+            site.expect_zero_padding(self.padding_value)?;
+            let weights = site.input(1).values().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+            let kernel = |scaling| kernels::Conv2dI16 { window, inputs, outputs, groups, scaling };
+            return lower_i16(site, kernel, &weights, self.activation);
+        }
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
         let paired = site.isa() == InstructionSet::Armv7em && groups == 1;

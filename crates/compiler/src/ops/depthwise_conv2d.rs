@@ -4,8 +4,9 @@ use rasbora_device::isa::stacks::COLUMNS;
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::conv2d::{Columns, Paired, check_weighted, of_rank};
+use super::conv2d::{Columns, Paired, check_weighted, lower_i16, of_rank};
 use super::paired::{Streams, plane_streams, quad_streams};
+use super::quantised::is_wide;
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site, Value};
@@ -52,7 +53,13 @@ impl Operation for DepthwiseConv2d {
 
     fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
         let channels = outputs.first().and_then(|output| output.shape.last()).copied().unwrap_or(0);
-        check_weighted(inputs, outputs, self.input_offset, channels)
+        check_weighted(inputs, outputs, self.input_offset, channels)?;
+        match inputs {
+            [input, _, bias] if input.dtype == DType::I16 && !is_wide(bias) => {
+                Err(format!("needs a bias of type int64 with int16 inputs, but '{}' is int32", bias.name))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn macs(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> u64 {
@@ -76,6 +83,13 @@ impl Operation for DepthwiseConv2d {
             return site.step(kernel, &[input, weights, bias, out]);
         }
         site.expect_folded(self.input_offset)?;
+        if site.input(0).dtype == DType::I16 {
+            site.expect_zero_padding(self.padding_value)?;
+            let weights = site.input(1).values().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+            let (outputs, groups) = (o as u32, inputs);
+            let kernel = |scaling| kernels::Conv2dI16 { window, inputs: 1, outputs, groups, scaling };
+            return lower_i16(site, kernel, &by_output(&weights, o), self.activation);
+        }
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
         let weights = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;

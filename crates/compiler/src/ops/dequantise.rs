@@ -1,4 +1,4 @@
-//! 8 bits to floats: `out = scale · (input − zero_point)`.
+//! Integers of 8 and 16 bits to floats: `out = scale · (input − zero_point)`.
 
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::quantised::{affine, expect_dtype};
 use crate::graph::{DType, Shape, Tensor};
 use crate::lower::{LowerError, Site};
 
-/// TFLite's `DEQUANTIZE` of int8 and uint8.
+/// TFLite's `DEQUANTIZE` of int8, uint8 and int16.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Dequantise {}
 
@@ -21,7 +21,7 @@ impl Operation for Dequantise {
 
     fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
         let ([input], [output]) = (inputs, outputs) else { return Err("needs one input and one output".into()) };
-        if input.dtype != DType::U8 {
+        if !matches!(input.dtype, DType::U8 | DType::I16) {
             expect_dtype("an input", input, DType::I8)?;
         }
         expect_dtype("an output", output, DType::F32)?;
@@ -33,6 +33,9 @@ impl Operation for Dequantise {
         let (scale, zero_point) = affine(input).map_err(|reason| site.refuse(reason))?;
         let unsigned = input.dtype == DType::U8;
         let operands = [site.read(0), site.write(0)];
+        if input.dtype == DType::I16 {
+            return site.step(kernels::DequantiseI16 { rows, row, scale }, &operands);
+        }
         site.step(kernels::Dequantise { rows, row, scale, zero_point, unsigned }, &operands)
     }
 }

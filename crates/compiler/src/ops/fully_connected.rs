@@ -66,6 +66,11 @@ impl Operation for FullyConnected {
             return site.step(kernel, &[input, weights, bias, out]);
         }
         site.expect_folded(self.input_offset)?;
+        if site.input(0).dtype == DType::I16 {
+            let (channels, scaling) = site.channels(self.activation)?;
+            let kernel = kernels::FullyConnectedI16 { batch, inputs, outputs, scaling };
+            return site.step(kernel, &[input, weights, channels, out]);
+        }
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         if site.isa() == InstructionSet::Armv7em
             && inputs.is_multiple_of(4)

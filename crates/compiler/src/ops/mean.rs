@@ -45,7 +45,7 @@ impl Operation for Mean {
         expect_dtype("an output", output, input.dtype)?;
         match input.dtype {
             DType::F32 => Ok(()),
-            DType::I8 => affine(input).and(affine(output)).map(|_| ()),
+            DType::I8 | DType::I16 => affine(input).and(affine(output)).map(|_| ()),
             _ => expect_dtype("an input", input, DType::I8),
         }
     }
@@ -60,6 +60,9 @@ impl Operation for Mean {
         let (out_scale, zero_point) = affine(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let summands = [sizes[1], sizes[3], sizes[5]].iter().fold(1u64, |product, &n| product.saturating_mul(n.into()));
         let multiplier = divided(quantise_multiplier(f64::from(scale) / f64::from(out_scale)), summands);
+        if site.input(0).dtype == DType::I16 {
+            return site.step(kernels::MeanI16 { sizes, multiplier }, &operands);
+        }
         let offset = input_zero_point.wrapping_mul(summands as i32).wrapping_neg();
         site.step(kernels::Mean { sizes, offset, multiplier, zero_point }, &operands)
     }

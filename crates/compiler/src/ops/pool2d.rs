@@ -49,7 +49,7 @@ impl Operation for Pool2d {
         expect_dtype("an output", output, input.dtype)?;
         match input.dtype {
             DType::F32 => Ok(()),
-            DType::I8 => {
+            DType::I8 | DType::I16 => {
                 let ((scale, zero_point), (out_scale, out_zero_point)) = (affine(input)?, affine(output)?);
                 if (scale - out_scale).abs() <= SCALE_TOLERANCE && zero_point == out_zero_point {
                     Ok(())
@@ -75,6 +75,13 @@ impl Operation for Pool2d {
             return match self.function {
                 PoolFunction::Average => site.step(kernels::AveragePoolF32 { window, channels, min, max }, &operands),
                 PoolFunction::Max => site.step(kernels::MaxPoolF32 { window, channels, min, max }, &operands),
+            };
+        }
+        if site.input(0).dtype == DType::I16 {
+            let (min, max) = self.activation.range_i16(site.output(0)).map_err(|reason| site.refuse(reason))?;
+            return match self.function {
+                PoolFunction::Average => site.step(kernels::AveragePoolI16 { window, channels, min, max }, &operands),
+                PoolFunction::Max => site.step(kernels::MaxPoolI16 { window, channels, min, max }, &operands),
             };
         }
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;

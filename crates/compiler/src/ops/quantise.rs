@@ -1,4 +1,4 @@
-//! Floats to 8 bits, and 8 bits to other 8 bits: `out = clamp(round(real(input) / scale) + zero_point)`.
+//! Floats to integers, and integers to others: `out = clamp(round(real(input) / scale) + zero_point)`.
 
 use rasbora_device::arithmetic::multiply;
 use rasbora_device::ops as kernels;
@@ -11,7 +11,7 @@ use super::{Operation, quantise_multiplier};
 use crate::graph::{DType, Shape, Tensor};
 use crate::lower::{LowerError, Site};
 
-/// TFLite's `QUANTIZE` from float, int8 or uint8 to int8 or uint8.
+/// TFLite's `QUANTIZE` from float or integers to integers; floats become int8, uint8 or int16.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Quantise {}
 
@@ -31,6 +31,21 @@ fn requantisation(input: &Tensor, output: &Tensor) -> Result<Vec<u8>, String> {
     }))
 }
 
+/// Adds the step that gives the integers of input 0 the scale and the zero point of output 0, and clamps them by `activation`.
+///
+/// # Errors
+/// Where a tensor has no single scale.
+pub fn rescale(site: &mut Site<'_>, activation: Activation) -> Result<(), LowerError> {
+    let (input, output, (rows, row)) = (site.input(0), site.output(0), rows(site.output(0)));
+    let refuse = |reason| site.refuse(reason);
+    let ((input_scale, input_zero), (scale, zero_point)) =
+        (affine(input).map_err(refuse)?, affine(output).map_err(refuse)?);
+    let multiplier = quantise_multiplier(f64::from(input_scale) / f64::from(scale));
+    let (min, max) = activation.quantised_range(output.dtype, scale, zero_point);
+    let (input, output, operands) = (input.dtype, output.dtype, [site.read(0), site.write(0)]);
+    site.step(kernels::Rescale { rows, row, input, output, input_zero, multiplier, zero_point, min, max }, &operands)
+}
+
 impl Operation for Quantise {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
         Ok(vec![only(inputs)?.shape.clone()])
@@ -38,26 +53,29 @@ impl Operation for Quantise {
 
     fn check(&self, inputs: &[&Tensor], outputs: &[&Tensor]) -> Result<(), String> {
         let ([input], [output]) = (inputs, outputs) else { return Err("needs one input and one output".into()) };
-        if output.dtype != DType::U8 {
-            expect_dtype("an output", output, DType::I8)?;
-        }
         affine(output)?;
-        match input.dtype {
-            DType::F32 => Ok(()),
-            DType::I8 | DType::U8 => affine(input).map(|_| ()),
-            DType::I32 | DType::I16 => expect_dtype("an input", input, DType::F32),
+        match (input.dtype, output.dtype) {
+            (_, DType::F32) | (DType::F32, DType::I32) => expect_dtype("an output", output, DType::I8),
+            (DType::F32, _) => Ok(()),
+            _ => affine(input).map(|_| ()),
         }
     }
 
     fn lower(&self, site: &mut Site<'_>) -> Result<(), LowerError> {
         let (input, output, (rows, row)) = (site.input(0), site.output(0), rows(site.output(0)));
         let (read, write) = (site.read(0), site.write(0));
+        let (scale, zero_point) = affine(output).map_err(|reason| site.refuse(reason))?;
         if input.dtype != DType::F32 {
+            if input.dtype.bytes() > 1 || output.dtype.bytes() > 1 {
+                return rescale(site, Activation::None);
+            }
             let table = requantisation(input, output).map_err(|reason| site.refuse(reason))?;
             let table = site.constant(table);
             return site.step(kernels::Table { rows, row }, &[read, table, write]);
         }
-        let (scale, zero_point) = affine(output).map_err(|reason| site.refuse(reason))?;
+        if output.dtype == DType::I16 {
+            return site.step(kernels::QuantiseI16 { rows, row, scale }, &[read, write]);
+        }
         let (min, max) = Activation::None.quantised_range(output.dtype, scale, zero_point);
         site.step(kernels::Quantise { rows, row, scale, zero_point, min, max }, &[read, write])
     }
@@ -97,7 +115,8 @@ mod tests {
         let (bytes, floats) = (quantised(DType::I8, 0.5, 0), Tensor { dtype: DType::F32, ..tensor(&[4]) });
         assert_eq!(Quantise {}.check(&[&floats], &[&bytes]), Ok(()));
         assert!(Quantise {}.check(&[&bytes], &[&floats]).is_err());
-        assert!(Quantise {}.check(&[&Tensor { dtype: DType::I32, ..tensor(&[4]) }], &[&bytes]).is_err());
+        assert!(Quantise {}.check(&[&floats], &[&quantised(DType::I32, 0.5, 0)]).is_err());
+        assert_eq!(Quantise {}.check(&[&quantised(DType::I32, 0.5, 0)], &[&quantised(DType::I16, 0.25, 0)]), Ok(()));
         assert!(Quantise {}.check(&[&floats], &[&quantised(DType::I8, 0.0, 0)]).is_err());
     }
 }

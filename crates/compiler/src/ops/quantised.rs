@@ -31,11 +31,13 @@ impl Activation {
         }
     }
 
-    /// The range in the integers of an 8-bit tensor (TFLite's `CalculateActivationRangeQuantized`).
+    /// The range in the integers of a tensor (TFLite's `CalculateActivationRangeQuantized`).
     pub fn quantised_range(self, dtype: DType, scale: f32, zero_point: i32) -> (i32, i32) {
         let (least, most) = match dtype {
             DType::U8 => (0, 255),
-            _ => (-128, 127),
+            DType::I16 => (i16::MIN.into(), i16::MAX.into()),
+            DType::I32 => (i32::MIN, i32::MAX),
+            DType::I8 | DType::F32 => (-128, 127),
         };
         let (low, high) = self.range();
         let quantise = |x: f32| zero_point.saturating_add((x / scale).round() as i32);
@@ -43,6 +45,16 @@ impl Activation {
         let high = if high == f32::MAX { most } else { quantise(high).min(most) };
         // A zero point at the end of the range leaves an empty intersection only for broken files; clamp to one value.
         (low.min(most), high.max(low.min(most)))
+    }
+
+    /// The range in the integers of an int16 output.
+    ///
+    /// # Errors
+    /// Where the tensor has no single scale, or a zero point that is not 0.
+    pub fn range_i16(self, output: &Tensor) -> Result<(i16, i16), String> {
+        let (scale, zero_point) = affine(output)?;
+        let (min, max) = self.quantised_range(DType::I16, scale, zero_point);
+        Ok((min as i16, max as i16))
     }
 
     /// Zero point and range of an int8 output.
@@ -56,19 +68,39 @@ impl Activation {
     }
 }
 
+/// Whether a bias has 64 bits: then it is of pairs of int32 along a last axis, low words first.
+pub fn is_wide(bias: &Tensor) -> bool {
+    bias.shape.len() > 1
+}
+
+/// The numbers of a constant bias of 32 or 64 bits.
+///
+/// # Errors
+/// Where it is of another type.
+pub fn biases(bias: &Tensor) -> Result<Vec<i64>, String> {
+    let words =
+        bias.values::<i32>().ok_or_else(|| format!("needs a constant bias of integers, not '{}'", bias.name))?;
+    Ok(match is_wide(bias) {
+        true => words.as_chunks().0.iter().map(|&[low, high]| i64::from(high) << 32 | i64::from(low as u32)).collect(),
+        false => words.into_iter().map(i64::from).collect(),
+    })
+}
+
 /// Scale and zero point of a tensor that must have one of each.
 ///
 /// # Errors
-/// Where it has none or several, or a scale that is not a positive number.
+/// Where it has none or several, a scale that is not a positive number, or 16 bits and a zero point that is not 0.
 pub fn affine(tensor: &Tensor) -> Result<(f32, i32), String> {
     let (scale, zero_point) = tensor
         .affine()
         .ok_or_else(|| format!("needs one scale and zero point for the whole of tensor '{}'", tensor.name))?;
-    if scale.is_finite() && scale > 0.0 {
-        Ok((scale, zero_point))
-    } else {
-        Err(format!("needs a positive scale for tensor '{}', but it is {scale}", tensor.name))
+    if !(scale.is_finite() && scale > 0.0) {
+        return Err(format!("needs a positive scale for tensor '{}', but it is {scale}", tensor.name));
     }
+    if tensor.dtype == DType::I16 && zero_point != 0 {
+        return Err(format!("needs the zero point 0 for int16 tensor '{}', but it is {zero_point}", tensor.name));
+    }
+    Ok((scale, zero_point))
 }
 
 /// Whether `tensor` has the type `dtype`.

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Operation;
 use super::quantised::{affine, expect_dtype, quantise_multiplier};
-use crate::graph::{DType, Shape, Tensor};
+use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site};
 
-/// `out[.., i] = exp(β · input[.., i]) / Σⱼ exp(β · input[.., j])`. An int8 output has scale 1/256 and zero point −128.
+/// `out[.., i] = exp(β · input[.., i]) / Σⱼ exp(β · input[.., j])`. An int8 output has scale 1/256 and zero point −128, an
+/// int16 one 1/32768 and 0.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Softmax {
     /// Factor of the exponent, `β`.
@@ -17,8 +18,38 @@ pub struct Softmax {
 
 /// Bits before the point of a difference in the kernel.
 const DIFFERENCE_INTEGER_BITS: i32 = 5;
-/// The quantisation of every int8 output.
-const OUTPUT: (f32, i32) = (1.0 / 256.0, -128);
+
+/// The quantisation of every output of type `dtype`.
+fn output_of(dtype: DType) -> (f32, i32) {
+    if dtype == DType::I16 { (1.0 / 32768.0, 0) } else { (1.0 / 256.0, -128) }
+}
+
+/// The table of a function of int16 by scales of input and output, and the input's zero point (TFLite's
+/// `LUTPopulateInt16`): each entry is moved by half of what interpolation errs by in the middle.
+fn table(input: (f32, i32), output_scale: f32, function: fn(f32) -> f32) -> Vec<i16> {
+    let real = |x: i16| input.0 * (i32::from(x) - input.1) as f32;
+    let (first, last) = (real(i16::MIN), real(i16::MAX));
+    let step = (last - first) / (kernels::softmax::ENTRIES - 1) as f32;
+    let range = output_scale * f32::from(i16::MAX) - output_scale * f32::from(i16::MIN);
+    let factor = 65536.0 / range;
+    let entry = |i: usize| {
+        let at = |halves: f32| function(first + i as f32 * step + halves) * factor;
+        let (value, middle) = (at(0.0).round(), at(step / 2.0).round());
+        let next = function(first + (i + 1) as f32 * step) * factor;
+        let interpolated = ((next + value) / 2.0).round();
+        // `as` saturates.
+        (value - ((interpolated - middle) / 2.0).round()) as i16
+    };
+    let end = (function(last) * factor).round() as i16;
+    (0..kernels::softmax::ENTRIES - 1).map(entry).chain([end]).collect()
+}
+
+/// The tables of the 16-bit kernel: `exp` over −10..0, then `1 / (1 + x)` over 0..1.
+fn tables() -> Vec<u8> {
+    let exponential = table((10.0 / 65535.0, i16::MAX.into()), 2.0 / 65535.0, libm::expf);
+    let reciprocal = table((1.0 / 65535.0, i16::MIN.into()), 2.0 / 65535.0, |x| 1.0 / (1.0 + x));
+    bytes_of([exponential, reciprocal].concat())
+}
 
 impl Softmax {
     /// The factor from a difference of integers to Q5.26 (TFLite's `PreprocessSoftmaxScaling`).
@@ -52,17 +83,15 @@ impl Operation for Softmax {
         expect_dtype("an output", output, input.dtype)?;
         match input.dtype {
             DType::F32 => Ok(()),
-            DType::I8 => {
+            DType::I8 | DType::I16 => {
                 self.factor(input)?;
                 let (scale, zero_point) = affine(output)?;
-                if (scale, zero_point) == OUTPUT {
-                    Ok(())
-                } else {
-                    Err(format!(
-                        "needs an output of scale 1/256 and zero point -128, but '{}' has ({scale}, {zero_point})",
-                        output.name
-                    ))
+                if (scale, zero_point) == output_of(output.dtype) {
+                    return Ok(());
                 }
+                let wanted =
+                    if output.dtype == DType::I16 { "1/32768 and zero point 0" } else { "1/256 and zero point -128" };
+                Err(format!("needs an output of scale {wanted}, but '{}' has ({scale}, {zero_point})", output.name))
             }
             _ => expect_dtype("an input", input, DType::I8),
         }
@@ -76,6 +105,12 @@ impl Operation for Softmax {
         let operands = [site.read(0), site.write(0)];
         if input.dtype == DType::F32 {
             return site.step(kernels::SoftmaxF32 { batch, depth, beta: self.beta }, &operands);
+        }
+        if input.dtype == DType::I16 {
+            let (scale, _) = affine(input).map_err(|reason| site.refuse(reason))?;
+            let multiplier = quantise_multiplier(f64::from(scale) * f64::from(self.beta) / (10.0 / 65535.0));
+            let tables = site.constant(tables());
+            return site.step(kernels::SoftmaxI16 { batch, depth, multiplier }, &[operands[0], tables, operands[1]]);
         }
         let multiplier = quantise_multiplier(self.factor(input).map_err(|reason| site.refuse(reason))?);
         let left_shift = multiplier.shift.max(0) as u32;

@@ -1,4 +1,5 @@
-//! Functions of one element: `out[i] = f(input[i])`. In 8 bits they are a table, computed here as TFLM computes it.
+//! Functions of one element: `out[i] = f(input[i])`. In 8 bits they are a table, computed here as TFLM computes it; in 16
+//! bits the logistic and the hyperbolic tangent interpolate one.
 
 use rasbora_device::arithmetic::{Multiplier, logistic_q4, multiply, rounding_shift_right, tanh_q4};
 use rasbora_device::ops as kernels;
@@ -6,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::rows;
 use super::movement::only;
-use super::quantise::table;
+use super::quantise::{rescale, table};
 use super::quantised::{Activation, affine, expect_dtype};
 use super::{Operation, quantise_multiplier};
-use crate::graph::{DType, Shape, Tensor};
+use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site};
 
 /// Which function.
@@ -29,8 +30,8 @@ pub enum UnaryFunction {
 
 /// TFLite's `LOGISTIC`, `TANH`, `RELU`, `RELU6` and `RELU_N1_TO_1`.
 ///
-/// An int8 logistic has the output scale 1/256 and zero point −128, a hyperbolic tangent 1/128 and 0: their fixed-point
-/// results have no others. The others requantise. TFLM's `RELU6` does not: where input and output are quantised
+/// An int8 logistic has the output scale 1/256 and zero point −128, a hyperbolic tangent 1/128 and 0, and in int16 both have
+/// 1/32768: their fixed-point results have no others. The others requantise. TFLM's `RELU6` does not: where input and output are quantised
 /// differently, its bytes are no clamped values, and LiteRT's are followed.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Unary {
@@ -80,6 +81,39 @@ fn saturating((scale, zero_point): (f32, i32), function: impl Fn(i32) -> i32) ->
     })
 }
 
+/// The logistic function as [`kernels::sigmoid`] wants it (TFLite's `sigmoid_table_uint16`): each entry is moved by half of
+/// what interpolation errs by in the middle before the next.
+fn logistic_table() -> Vec<u8> {
+    let last = kernels::sigmoid::ENTRIES - 1;
+    let value = |entry: f64| 65536.0 / (1.0 + libm::exp(-entry / 24.0));
+    let moved = |entry: f64| {
+        let error = value(entry + 0.5) - (value(entry) + value(entry + 1.0)) / 2.0;
+        (value(entry) + error / 2.0).round() as u16
+    };
+    bytes_of((0..last).map(|entry| moved(entry as f64)).chain([u16::MAX]))
+}
+
+/// What brings an input of `scale` to the steps of [`logistic_table`], of which there are 3 · 2^12 to one (TFLite's
+/// `LogisticPrepare` and `TanhPrepare`): a factor, and a shift to the right.
+fn steps(scale: f32, function: UnaryFunction) -> (i32, u32) {
+    const STEPS: f64 = 3.0 * 4096.0;
+    // What is a power of two in the file may be off by this much.
+    const TOLERANCE: f32 = 1e-3;
+    let exact = scale.log2();
+    let exponent = exact.round() as i32 + 12;
+    let largest = if function == UnaryFunction::Tanh { 1 } else { 0 };
+    if (exact - exact.round()).abs() < TOLERANCE && (0..=largest).contains(&exponent) {
+        return (3 << exponent, 0);
+    }
+    let (mut factor, mut shift) = (f64::from(scale) * STEPS, 0);
+    while factor <= 32767.0 / 2.0 && shift <= 30 {
+        factor *= 2.0;
+        shift += 1;
+    }
+    // `as` saturates.
+    (factor as i32, shift)
+}
+
 impl Operation for Unary {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
         Ok(vec![only(inputs)?.shape.clone()])
@@ -91,10 +125,13 @@ impl Operation for Unary {
         if input.dtype == DType::F32 {
             return Ok(());
         }
-        expect_dtype("an input", input, DType::I8)?;
+        if input.dtype != DType::I16 {
+            expect_dtype("an input", input, DType::I8)?;
+        }
         affine(input)?;
         let found = affine(output)?;
         let wanted = match self.function {
+            UnaryFunction::Logistic | UnaryFunction::Tanh if input.dtype == DType::I16 => (1.0 / 32768.0, 0),
             UnaryFunction::Logistic => (1.0 / 256.0, -128),
             UnaryFunction::Tanh => (1.0 / 128.0, 0),
             UnaryFunction::Relu | UnaryFunction::Relu6 | UnaryFunction::ReluN1To1 => found,
@@ -120,6 +157,15 @@ impl Operation for Unary {
             };
             let (min, max) = self.function.clamp().unwrap_or_default().range();
             return site.step(kernels::UnaryF32 { rows, row, function, min, max }, &[read, write]);
+        }
+        if input.dtype == DType::I16 {
+            if let Some(activation) = self.function.clamp() {
+                return rescale(site, activation);
+            }
+            let (scale, _) = affine(input).map_err(|reason| site.refuse(reason))?;
+            let (multiplier, shift) = steps(scale, self.function);
+            let (table, tanh) = (site.constant(logistic_table()), self.function == UnaryFunction::Tanh);
+            return site.step(kernels::SigmoidI16 { rows, row, multiplier, shift, tanh }, &[read, table, write]);
         }
         let refuse = |reason| site.refuse(reason);
         let table = self.function.table(affine(input).map_err(refuse)?, affine(output).map_err(refuse)?);

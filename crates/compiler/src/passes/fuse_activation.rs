@@ -5,9 +5,9 @@
 //! ```
 //!
 //! `b` is the function that follows, and each is a clamp to a range: of real numbers for floats, of the output's integers
-//! for int8. Two clamps are one, to `[b(a.min), b(a.max)]`; the rule fires where some activation `c` has that range.
+//! for int8 and int16. Two clamps are one, to `[b(a.min), b(a.max)]`; the rule fires where some activation `c` has that range.
 //!
-//! For int8 the tensors between and after must have one scale and zero point. Then the function that follows multiplies
+//! For these the tensors between and after must have one scale and zero point. Then the function that follows multiplies
 //! by 1, which leaves each integer as it is. With other scales it rounds a second time, and no activation does that.
 
 use super::{Changed, same_meaning};
@@ -74,9 +74,9 @@ fn composed(first: Activation, second: Activation, tensor: &Tensor) -> Option<Ac
                 let (min, max) = activation.range();
                 Some((min.into(), max.into()))
             }
-            DType::I8 => {
+            DType::I8 | DType::I16 => {
                 let (scale, zero_point) = tensor.affine().filter(|&(scale, _)| scale > 0.0)?;
-                let (min, max) = activation.quantised_range(DType::I8, scale, zero_point);
+                let (min, max) = activation.quantised_range(tensor.dtype, scale, zero_point);
                 Some((min.into(), max.into()))
             }
             _ => None,

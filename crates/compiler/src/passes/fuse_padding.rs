@@ -5,8 +5,8 @@
 //! ```
 //!
 //! It holds for int8 where only height and width are padded, and `q = 0` or `value` is the layer's padding value
-//! already: then each tap outside the image reads `value` on both sides. A float layer leaves such taps out, so there
-//! `value` must be 0.
+//! already: then each tap outside the image reads `value` on both sides. A float layer leaves such taps out, and an int16 one
+//! pads with 0, so there `value` must be 0.
 //!
 //! An average divides by the number of cells inside the image, and a maximum is over these alone: to a pooling, padding
 //! means something else, so poolings are left as they are.
@@ -51,7 +51,7 @@ fn fused(graph: &Graph, index: usize) -> Option<(usize, Op, TensorId)> {
         _ => return None,
     };
     match graph[input].dtype {
-        DType::F32 if padding.value == 0.0 => {}
+        DType::F32 | DType::I16 if padding.value == 0.0 => {}
         DType::I8 if sliding.padding == Sliding::PLAIN.padding => *padding_value = int8(padding.value)?,
         DType::I8 if int8(padding.value)? == *padding_value => {}
         _ => return None,

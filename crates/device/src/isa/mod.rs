@@ -7,6 +7,7 @@ mod armv6m;
 mod armv7em;
 mod helium;
 mod layer;
+mod layer16;
 pub mod paired;
 pub mod paired_column;
 pub mod planes;
@@ -20,6 +21,7 @@ pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
 pub use helium::Helium;
 pub use layer::{Channels, Filters, Line};
+pub use layer16::{Filters16, Line16};
 pub use paired::{Columns, Paired};
 pub use paired_column::PairedColumn;
 pub use planes::{Planes, Spread};
@@ -42,6 +44,12 @@ pub trait Isa {
     #[inline(always)]
     fn columns(filters: &Filters<'_>, line: Line<'_>) {
         layer::columns(filters, line, Self::column);
+    }
+
+    /// All outputs of columns of 16-bit inputs; nothing where the lengths do not fit.
+    #[inline(always)]
+    fn columns16(filters: &Filters16<'_>, line: Line16<'_>) {
+        layer16::columns(filters, line);
     }
 
     /// All channels of windows; nothing where the lengths do not fit.

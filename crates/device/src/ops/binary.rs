@@ -3,6 +3,7 @@
 //! 8-bit sums follow TFLite: both inputs are scaled to a common fixed point, `2^20` finer than twice the larger scale,
 //! and the sum is scaled to the output: `out = requantise(m₀ · ((a + o₀) · 2^20) ± m₁ · ((b + o₁) · 2^20))`.
 //! 8-bit products: `out = requantise((a + o₀) · (b + o₁))`.
+//! 16-bit ones have zero points of 0, and the fixed point of sums is `2^15` finer.
 
 use core::ops::Range;
 
@@ -15,6 +16,8 @@ use crate::memory::{Element, Memory, Multiplier, Operand, View, ViewMut};
 
 /// Bits by which TFLite refines 8-bit inputs before it adds them.
 pub const ADD_LEFT_SHIFT: u32 = 20;
+/// Bits by which it refines 16-bit inputs.
+pub const ADD_LEFT_SHIFT_I16: u32 = 15;
 
 crate::params! {
     /// How two inputs are repeated to the shape of the output, which is dense.
@@ -52,6 +55,34 @@ crate::params! {
         pub multiplier: Multiplier,
         /// Zero point and range of the output.
         pub requantise: Requantise,
+    }
+
+    /// 16-bit sum or difference.
+    pub struct AddI16 {
+        /// The shapes.
+        pub broadcast: Broadcast,
+        /// Each input's scale over the common one.
+        pub multipliers: [Multiplier; 2],
+        /// The common scale over the output's.
+        pub multiplier: Multiplier,
+        /// Whether the second input is subtracted.
+        pub subtract: bool,
+        /// Smallest output; the fused activation.
+        pub min: i16,
+        /// Largest output; the fused activation.
+        pub max: i16,
+    }
+
+    /// 16-bit product.
+    pub struct MulI16 {
+        /// The shapes.
+        pub broadcast: Broadcast,
+        /// The product of the inputs' scales over the output's.
+        pub multiplier: Multiplier,
+        /// Smallest output; the fused activation.
+        pub min: i16,
+        /// Largest output; the fused activation.
+        pub max: i16,
     }
 
     /// What two floats become.
@@ -152,117 +183,111 @@ impl Broadcast {
     }
 }
 
+/// The sum or difference of two elements, each scaled to the common fixed point.
+#[inline(always)]
+fn scaled_sum([x, y]: [i32; 2], [x_multiplier, y_multiplier]: [Multiplier; 2], subtract: bool) -> i32 {
+    let (x, y) = (multiply(x, x_multiplier), multiply(y, y_multiplier));
+    // All ones negates: `(y ^ -1) + 1`.
+    let negate = -(subtract as i32);
+    x.wrapping_add((y ^ negate).wrapping_sub(negate))
+}
+
 impl AddI8 {
     /// The sum or difference of two elements.
     #[inline(always)]
     pub fn sum(&self, x: i8, y: i8) -> i8 {
         let [x_offset, y_offset] = self.offsets;
-        let [x_multiplier, y_multiplier] = self.multipliers;
-        let x = multiply((x as i32).wrapping_add(x_offset).wrapping_shl(ADD_LEFT_SHIFT), x_multiplier);
-        let y = multiply((y as i32).wrapping_add(y_offset).wrapping_shl(ADD_LEFT_SHIFT), y_multiplier);
-        // All ones negates: `(y ^ -1) + 1`.
-        let negate = -(self.subtract as i32);
-        self.requantise.apply(x.wrapping_add((y ^ negate).wrapping_sub(negate)), self.multiplier)
+        let x = (x as i32).wrapping_add(x_offset).wrapping_shl(ADD_LEFT_SHIFT);
+        let y = (y as i32).wrapping_add(y_offset).wrapping_shl(ADD_LEFT_SHIFT);
+        self.requantise.apply(scaled_sum([x, y], self.multipliers, self.subtract), self.multiplier)
     }
 }
 
-impl Kernel for AddI8 {
-    const OPCODE: u16 = 7;
-    type Operands = [Operand; 3];
+macro_rules! binary_kernels {
+    ($($opcode:literal => $name:ident of $element:ty: $valid:expr, $run:expr;)*) => {$(
+        impl Kernel for $name {
+            const OPCODE: u16 = $opcode;
+            type Operands = [Operand; 3];
 
-    fn valid(&self) -> bool {
-        self.broadcast.valid() && self.requantise.valid()
-    }
+            fn valid(&self) -> bool {
+                self.broadcast.valid() && $valid(self)
+            }
 
-    fn rows(&self) -> u32 {
-        let [rows, ..] = self.broadcast.dims;
-        rows
-    }
+            fn rows(&self) -> u32 {
+                let [rows, ..] = self.broadcast.dims;
+                rows
+            }
 
-    fn effort(&self) -> Effort {
-        self.broadcast.effort()
-    }
+            fn effort(&self) -> Effort {
+                self.broadcast.effort()
+            }
 
-    fn needs(&self) -> [Need; 3] {
-        self.broadcast.needs::<i8>()
-    }
+            fn needs(&self) -> [Need; 3] {
+                self.broadcast.needs::<$element>()
+            }
 
-    fn overlap(&self, read: usize) -> Overlap {
-        self.broadcast.overlap(read)
-    }
+            fn overlap(&self, read: usize) -> Overlap {
+                self.broadcast.overlap(read)
+            }
 
-    #[inline(never)]
-    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[a, b, out]: &[Operand; 3]) {
-        let inputs = [memory.view::<i8>(a), memory.view(b)];
-        self.broadcast.apply(rows, inputs, memory.view_mut(out), |x, y| self.sum(x, y));
+            #[inline(never)]
+            fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[a, b, out]: &[Operand; 3]) {
+                $run(self, rows, [memory.view(a), memory.view(b)], memory.view_mut(out));
+            }
+        }
+    )*};
+}
+
+binary_kernels! {
+    7 => AddI8 of i8: |kernel: &Self| kernel.requantise.valid(), AddI8::compute;
+    8 => MulI8 of i8: |kernel: &Self| kernel.requantise.valid(), MulI8::compute;
+    9 => BinaryF32 of f32: |_: &Self| true, BinaryF32::compute;
+    52 => AddI16 of i16: |kernel: &Self| kernel.min <= kernel.max, AddI16::compute;
+    53 => MulI16 of i16: |kernel: &Self| kernel.min <= kernel.max, MulI16::compute;
+}
+
+impl AddI8 {
+    #[inline(always)]
+    fn compute(&self, rows: Range<u32>, inputs: [View<'_, i8>; 2], out: ViewMut<'_, i8>) {
+        self.broadcast.apply(rows, inputs, out, |x, y| self.sum(x, y));
     }
 }
 
-impl Kernel for MulI8 {
-    const OPCODE: u16 = 8;
-    type Operands = [Operand; 3];
-
-    fn valid(&self) -> bool {
-        self.broadcast.valid() && self.requantise.valid()
-    }
-
-    fn rows(&self) -> u32 {
-        let [rows, ..] = self.broadcast.dims;
-        rows
-    }
-
-    fn effort(&self) -> Effort {
-        self.broadcast.effort()
-    }
-
-    fn needs(&self) -> [Need; 3] {
-        self.broadcast.needs::<i8>()
-    }
-
-    fn overlap(&self, read: usize) -> Overlap {
-        self.broadcast.overlap(read)
-    }
-
-    #[inline(never)]
-    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[a, b, out]: &[Operand; 3]) {
+impl MulI8 {
+    #[inline(always)]
+    fn compute(&self, rows: Range<u32>, inputs: [View<'_, i8>; 2], out: ViewMut<'_, i8>) {
         let [a_offset, b_offset] = self.offsets;
-        let inputs = [memory.view::<i8>(a), memory.view(b)];
-        self.broadcast.apply(rows, inputs, memory.view_mut(out), |x, y| {
+        self.broadcast.apply(rows, inputs, out, |x, y| {
             let (x, y) = (i32::from(x).wrapping_add(a_offset), i32::from(y).wrapping_add(b_offset));
             self.requantise.apply(x.wrapping_mul(y), self.multiplier)
         });
     }
 }
 
-impl Kernel for BinaryF32 {
-    const OPCODE: u16 = 9;
-    type Operands = [Operand; 3];
-
-    fn valid(&self) -> bool {
-        self.broadcast.valid()
+impl AddI16 {
+    #[inline(always)]
+    fn compute(&self, rows: Range<u32>, inputs: [View<'_, i16>; 2], out: ViewMut<'_, i16>) {
+        self.broadcast.apply(rows, inputs, out, |x, y| {
+            let inputs = [x, y].map(|x| i32::from(x) << ADD_LEFT_SHIFT_I16);
+            let sum = multiply(scaled_sum(inputs, self.multipliers, self.subtract), self.multiplier);
+            sum.max(self.min.into()).min(self.max.into()) as i16
+        });
     }
+}
 
-    fn rows(&self) -> u32 {
-        let [rows, ..] = self.broadcast.dims;
-        rows
+impl MulI16 {
+    #[inline(always)]
+    fn compute(&self, rows: Range<u32>, inputs: [View<'_, i16>; 2], out: ViewMut<'_, i16>) {
+        self.broadcast.apply(rows, inputs, out, |x, y| {
+            let product = multiply(i32::from(x).wrapping_mul(i32::from(y)), self.multiplier);
+            product.max(self.min.into()).min(self.max.into()) as i16
+        });
     }
+}
 
-    fn effort(&self) -> Effort {
-        self.broadcast.effort()
-    }
-
-    fn needs(&self) -> [Need; 3] {
-        self.broadcast.needs::<f32>()
-    }
-
-    fn overlap(&self, read: usize) -> Overlap {
-        self.broadcast.overlap(read)
-    }
-
-    #[inline(never)]
-    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[a, b, out]: &[Operand; 3]) {
-        let inputs = [memory.view::<f32>(a), memory.view(b)];
-        let out = memory.view_mut(out);
+impl BinaryF32 {
+    #[inline(always)]
+    fn compute(&self, rows: Range<u32>, inputs: [View<'_, f32>; 2], out: ViewMut<'_, f32>) {
         let clamp = |x: f32| x.max(self.min).min(self.max);
         match self.function {
             FloatBinary::Add => self.broadcast.apply(rows, inputs, out, |x, y| clamp(x + y)),
@@ -344,6 +369,38 @@ mod tests {
                 let sum = if kernel.subtract { real(0) - real(1) } else { real(0) + real(1) };
                 let wanted = (sum + f64::from(kernel.requantise.zero_point)).clamp(-100.0, 120.0);
                 assert!((f64::from(*found as i8) - wanted).abs() <= 0.501, "{found} for {wanted}: {kernel:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn int16_results_are_real_ones_rounded() {
+        let mut random = Random(11);
+        for case in 0..200 {
+            let broadcast = broadcast(&mut random);
+            let scales = [random.real(0.01, 0.1), random.real(0.01, 0.1)];
+            let (out_scale, factor) = (random.real(0.02, 0.2), random.real(0.00002, 0.0009));
+            let common = 2.0 * scales[0].max(scales[1]);
+            let (subtract, min, max) = (case % 2 == 1, -30_000, 31_000);
+            let sum = AddI16 {
+                broadcast,
+                multipliers: scales.map(|scale| multiplier(scale / common)),
+                multiplier: multiplier(common / (1 << ADD_LEFT_SHIFT_I16) as f64 / out_scale),
+                subtract,
+                min,
+                max,
+            };
+            let product = MulI16 { broadcast, multiplier: multiplier(factor), min, max };
+            let inputs = [0, 1].map(|input| random.bytes(2 * broadcast.count(input) as usize));
+            let [sums, products] = [run(&sum, &inputs), run(&product, &inputs)].map(|out| values::<i16>(&out));
+            let inputs = inputs.map(|input| values::<i16>(&input));
+            for ((sum, product), at) in sums.into_iter().zip(products).zip(pairs(&broadcast)) {
+                let [x, y] = [0, 1].map(|n| f64::from(inputs[n][at[n]]));
+                let real = (x * scales[0] + if subtract { -y } else { y } * scales[1]) / out_scale;
+                for (found, real) in [(sum, real), (product, x * y * factor)] {
+                    let wanted = real.clamp(min.into(), max.into());
+                    assert!((f64::from(found) - wanted).abs() <= 0.76, "{found} for {wanted}");
+                }
             }
         }
     }

@@ -1,15 +1,16 @@
 //! Convolution: `out[n, y, x, o] = requantise(bias[o] + Σ input[n, y·s + kh·d − p, x·s + kw·d − p, i] · weights[o, kh, kw, i])`.
 //!
 //! The compiler folds the input's zero point into `bias`, and lays the taps of the weights in the order of a
-//! strip: the inner loop is a bare dot product without borders.
+//! strip: the inner loop is a bare dot product without borders. 16-bit inputs have the zero point 0, and their strips are
+//! of bytes too.
 
 use core::ops::Range;
 
 use super::strip::Strip;
 use super::window::{count, product};
-use super::{Effort, Kernel, Need, Scaling, Window};
-use crate::isa::{Filters, Isa, Line};
-use crate::memory::{Memory, Operand};
+use super::{Effort, Kernel, Need, Scaling, Scaling16, Window};
+use crate::isa::{Filters, Filters16, Isa, Line, Line16};
+use crate::memory::{Channel, Memory, Operand};
 
 crate::params! {
     /// 8-bit convolution.
@@ -26,6 +27,20 @@ crate::params! {
         pub padding_value: i8,
         /// Sums to int8.
         pub scaling: Scaling,
+    }
+
+    /// Convolution of 16-bit inputs with 8-bit weights.
+    pub struct Conv2dI16 {
+        /// The window's sizes.
+        pub window: Window,
+        /// Input channels of a group: the `i` of the weights.
+        pub inputs: u32,
+        /// Output channels, `o`.
+        pub outputs: u32,
+        /// Groups of channels: input has `inputs · groups`, and output `o` reads group `o / (outputs / groups)`.
+        pub groups: u32,
+        /// Sums to int16.
+        pub scaling: Scaling16,
     }
 
     /// Float convolution.
@@ -130,6 +145,70 @@ impl Kernel for Conv2d {
     }
 }
 
+impl Conv2dI16 {
+    /// Strips of bytes: two to a channel.
+    fn strip(&self) -> Strip<'_> {
+        Strip::new(&self.window, self.inputs.saturating_mul(2), self.groups, 0)
+    }
+
+    /// Bytes of scratch memory: a strip, where one is copied.
+    pub fn scratch_bytes(&self) -> u32 {
+        self.strip().scratch_bytes()
+    }
+}
+
+impl Kernel for Conv2dI16 {
+    const OPCODE: u16 = 50;
+    type Operands = [Operand; 5];
+
+    fn valid(&self) -> bool {
+        self.window.valid() && channels_valid(self.inputs, self.outputs, self.groups) && self.scaling.valid()
+    }
+
+    fn rows(&self) -> u32 {
+        self.window.rows()
+    }
+
+    fn effort(&self) -> Effort {
+        let (w, strip) = (&self.window, self.strip());
+        let sums = product(&[w.output[1], self.outputs]);
+        let products = sums.saturating_mul(strip.taps / 2);
+        let groups = product(&[w.output[1], self.groups]);
+        Effort::of_row(&[groups, sums, products, strip.pieces(), strip.scratch_bytes().into()])
+    }
+
+    fn needs(&self) -> [Need; 5] {
+        let w = &self.window;
+        [
+            Need::read::<i16>(&w.input_shape(self.inputs.saturating_mul(self.groups))),
+            Need::constant::<i8>(&[self.outputs, w.kernel[0], w.kernel[1], self.inputs]),
+            Need::constant::<Channel>(&[self.outputs]),
+            Need::write::<i16>(&[self.scratch_bytes() / 2]),
+            Need::write::<i16>(&w.output_shape(self.outputs)),
+        ]
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 5]) {
+        let [input, weights, channels, scratch, out] = *operands;
+        let (weights, channels) = (memory.constants::<i8>(weights), memory.constants::<Channel>(channels));
+        let out = memory.view_mut::<i16>(out);
+        let strip = self.strip();
+        let (outputs, taps, step) = (self.outputs as usize, strip.taps as usize / 2, strip.step as usize / 2);
+        let group_len = strip.len as usize / 2;
+        let of_group = outputs.checked_div(self.groups as usize).unwrap_or(0);
+        strip.for_each_line::<I>(rows, memory.view(input), memory.view_mut(scratch), |first, cells, line| {
+            let line = line.halves();
+            for group in 0..self.groups as usize {
+                let range = group * of_group..(group + 1) * of_group;
+                let Some(filters) = Filters16::new(taps, weights, channels, &self.scaling, range) else { return };
+                let (x, out) = (line.from(group * group_len), out.from(first * outputs + group * of_group));
+                I::columns16(&filters, Line16 { x, step, out, out_step: outputs, cells });
+            }
+        });
+    }
+}
+
 impl Kernel for Conv2dF32 {
     const OPCODE: u16 = 2;
     type Operands = [Operand; 4];
@@ -203,7 +282,43 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::ops::testing::{Random, bytes, run, values};
+    use crate::ops::testing::{Draw, Random, bytes, reads, run, values};
+
+    /// The sums of each output, by the formula: `[n, y, x, o]`.
+    fn sums<T: Copy + Into<i64>>(
+        w: &Window,
+        [inputs, outputs, groups]: [u32; 3],
+        padding_value: T,
+        input: &[T],
+        weights: &[i8],
+    ) -> Vec<i64> {
+        let [kh, kw] = w.kernel;
+        let mut sums = Vec::new();
+        for cell in 0..product(&w.output_shape(1)) as u32 {
+            let (row, column) = (cell / w.output[1], cell % w.output[1]);
+            let (image, y) = (row / w.output[0], row % w.output[0]);
+            for o in 0..outputs {
+                let group = o / (outputs / groups);
+                let mut sum = 0;
+                for tap in 0..kh * kw {
+                    let taps = [tap % kh, tap / kh];
+                    let [y, x] = [(0, y), (1, column)].map(|(axis, at)| {
+                        let at = at * w.stride[axis] + taps[axis] * w.dilation[axis];
+                        at.checked_sub(w.padding[axis]).filter(|&at| at < w.input[axis])
+                    });
+                    for i in 0..inputs {
+                        let value = y.zip(x).map_or(padding_value, |(y, x)| {
+                            let cell = (image * w.input[0] + y) * w.input[1] + x;
+                            input[((cell * groups + group) * inputs + i) as usize]
+                        });
+                        sum += value.into() * i64::from(weights[((o * kh * kw + tap) * inputs + i) as usize]);
+                    }
+                }
+                sums.push(sum);
+            }
+        }
+        sums
+    }
 
     #[test]
     fn int8_is_the_formula() {
@@ -220,35 +335,28 @@ mod tests {
             let input = random.i8s(product(&w.input_shape(inputs * groups)) as usize);
             let [kh, kw] = w.kernel;
             let weights = random.i8s((outputs * kh * kw * inputs) as usize);
-
-            let mut expected = Vec::new();
-            for cell in 0..product(&w.output_shape(1)) as u32 {
-                let (row, column) = (cell / w.output[1], cell % w.output[1]);
-                let (image, y) = (row / w.output[0], row % w.output[0]);
-                for o in 0..outputs {
-                    let group = o / (outputs / groups);
-                    let mut sum = 0;
-                    for tap in 0..kh * kw {
-                        let taps = [tap % kh, tap / kh];
-                        let [y, x] = [(0, y), (1, column)].map(|(axis, at)| {
-                            let at = at * w.stride[axis] + taps[axis] * w.dilation[axis];
-                            at.checked_sub(w.padding[axis]).filter(|&at| at < w.input[axis])
-                        });
-                        for i in 0..inputs {
-                            let value = y.zip(x).map_or(padding_value, |(y, x)| {
-                                let cell = (image * w.input[0] + y) * w.input[1] + x;
-                                input[((cell * groups + group) * inputs + i) as usize]
-                            });
-                            let weight = weights[((o * kh * kw + tap) * inputs + i) as usize];
-                            sum += i32::from(value) * i32::from(weight);
-                        }
-                    }
-                    expected.push(scales.output(sum, o as usize));
-                }
-            }
+            let sums = sums(w, [inputs, outputs, groups], padding_value, &input, &weights);
+            let outputs = (0..outputs as usize).cycle();
+            let expected: Vec<i8> = sums.iter().zip(outputs).map(|(&sum, o)| scales.output(sum as i32, o)).collect();
             let found =
                 run(&kernel, &[bytes(&input), bytes(&weights), bytes(&scales.bias), bytes(&scales.multipliers)]);
             assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
+        }
+    }
+
+    #[test]
+    fn int16_is_the_formula() {
+        let mut random = Random(4);
+        for _ in 0..300 {
+            let kernel = Conv2dI16::draw(&mut random);
+            let Conv2dI16 { window, inputs, outputs, groups, scaling } = kernel;
+            let reads = reads(&kernel, &mut random);
+            let (input, weights) = (values::<i16>(&reads[0]), values::<i8>(&reads[1]));
+            let channels = values::<Channel>(&reads[2]);
+            let sums = sums(&window, [inputs, outputs, groups], 0, &input, &weights);
+            let expected: Vec<i16> =
+                sums.iter().zip(channels.iter().cycle()).map(|(&sum, channel)| scaling.output(sum, channel)).collect();
+            assert_eq!(values::<i16>(&run(&kernel, &reads)), expected, "{kernel:?}");
         }
     }
 }

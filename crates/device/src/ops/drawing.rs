@@ -12,10 +12,12 @@ use rasbora_device::isa::paired::{FINE_SHIFT, SHIFT, pair};
 use rasbora_device::isa::planes::{CHANNELS, FACTORS, taps};
 use rasbora_device::isa::quads::lanes;
 use rasbora_device::isa::{Paired, PairedColumn, paired_column};
+use rasbora_device::memory::{Channel, Multiplier};
 use rasbora_device::ops::{
-    AveragePool, Conv2d, DepthwiseConv2d, FullyConnected, Kernel, LogMel, Mfcc, PairedConv2d, PairedFullyConnected,
-    PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Scaling, Window, mfcc,
+    AveragePool, Conv2d, Conv2dI16, DepthwiseConv2d, FullyConnected, FullyConnectedI16, Kernel, LogMel, Mfcc,
+    PairedConv2d, PairedFullyConnected, PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Scaling, Scaling16, Window, mfcc,
 };
+use rasbora_device::params::Field;
 
 /// Random numbers from a seed that is not zero: xorshift64*.
 pub struct Random(pub u64);
@@ -331,6 +333,79 @@ impl Draw for FullyConnected {
 
     fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
         constant(&self.scaling, self.inputs, operand, random, bytes);
+    }
+}
+
+/// How sums become 16-bit outputs.
+fn scaling16(random: &mut Random) -> Scaling16 {
+    let [low, high] = [0; 2].map(|_| random.below(2_000) as i16);
+    Scaling16 { wide: random.one_in(2), min: i16::MIN + low, max: i16::MAX - high }
+}
+
+/// Fills weights or channels of sums over `taps`, of inputs of 14 bits.
+fn constant16(scaling: &Scaling16, taps: u32, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+    if operand == 1 {
+        return fill(random, bytes);
+    }
+    let sum_bits = 20 + taps.max(1).ilog2().div_ceil(2);
+    let extreme = random.one_in(8);
+    for bytes in bytes.chunks_exact_mut(Channel::BYTES) {
+        let down = (sum_bits - 14) as i32 + random.between(-3, 3);
+        let (bias, multiplier) = match (scaling.wide, extreme) {
+            (true, true) => {
+                let bias = random.one_of([-1i64 << 46, 1 << 46, -1, 0]);
+                (bias, Multiplier { value: random.one_of([0, 1 << 14, 0x7fff]), shift: random.between(8, 46) })
+            }
+            (true, false) => {
+                let value = random.between(1 << 14, 0x7fff);
+                (random.of_bits(sum_bits).into(), Multiplier { value, shift: 15 + down })
+            }
+            (false, true) => {
+                let bias = random.one_of([i32::MIN, i32::MAX, -1, 0]);
+                let value = random.one_of([0, 1 << 30, i32::MAX]);
+                (bias.into(), Multiplier { value, shift: random.between(-31, 30) })
+            }
+            (false, false) => {
+                let value = random.in_range(1 << 30..1 << 31) as i32;
+                (random.of_bits(sum_bits).into(), Multiplier { value, shift: -down })
+            }
+        };
+        Channel::new(bias, multiplier).encode(bytes);
+    }
+}
+
+impl Draw for Conv2dI16 {
+    fn draw(random: &mut Random) -> Self {
+        let groups = if random.one_in(4) { random.in_range(2..10) } else { 1 };
+        let outputs = if random.one_in(16) { random.in_range(8..24) } else { random.in_range(1..9) };
+        // Sums of several chunks, now and then.
+        let inputs = match random.below(32) {
+            0 => random.in_range(120..300),
+            1..4 => random.in_range(8..40),
+            _ => random.in_range(1..9),
+        };
+        let outputs = if groups > 1 { groups * random.in_range(1..3) } else { outputs };
+        Self { window: random.windows_of(|_| ()), inputs, outputs, groups, scaling: scaling16(random) }
+    }
+
+    fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+        let [height, width] = self.window.kernel;
+        constant16(&self.scaling, height * width * self.inputs, operand, random, bytes);
+    }
+}
+
+impl Draw for FullyConnectedI16 {
+    fn draw(random: &mut Random) -> Self {
+        let inputs = match random.below(16) {
+            0 => random.in_range(480..1_600),
+            1..4 => random.in_range(14..300),
+            _ => random.in_range(1..40),
+        };
+        Self { batch: random.in_range(1..4), inputs, outputs: random.in_range(1..14), scaling: scaling16(random) }
+    }
+
+    fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+        constant16(&self.scaling, self.inputs, operand, random, bytes);
     }
 }
 

@@ -6,9 +6,9 @@
 use core::ops::Range;
 
 use super::window::count;
-use super::{Effort, Kernel, Need, Scaling};
-use crate::isa::{Filters, Isa};
-use crate::memory::{Memory, Operand};
+use super::{Effort, Kernel, Need, Scaling, Scaling16};
+use crate::isa::{Filters, Filters16, Isa, Line16};
+use crate::memory::{Channel, Memory, Operand};
 
 crate::params! {
     /// 8-bit fully connected layer.
@@ -21,6 +21,18 @@ crate::params! {
         pub outputs: u32,
         /// Sums to int8.
         pub scaling: Scaling,
+    }
+
+    /// Fully connected layer of 16-bit inputs and 8-bit weights.
+    pub struct FullyConnectedI16 {
+        /// Rows of input and output, `n`.
+        pub batch: u32,
+        /// Features of an input row, `i`.
+        pub inputs: u32,
+        /// Features of an output row, `o`.
+        pub outputs: u32,
+        /// Sums to int16.
+        pub scaling: Scaling16,
     }
 
     /// Float fully connected layer.
@@ -105,6 +117,49 @@ impl Kernel for FullyConnected {
     }
 }
 
+impl Kernel for FullyConnectedI16 {
+    const OPCODE: u16 = 51;
+    type Operands = [Operand; 4];
+
+    fn valid(&self) -> bool {
+        sizes_valid(self.batch, self.inputs, self.outputs) && self.scaling.valid()
+    }
+
+    fn rows(&self) -> u32 {
+        self.batch.saturating_mul(self.outputs)
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.inputs.into()])
+    }
+
+    fn needs(&self) -> [Need; 4] {
+        [
+            Need::read::<i16>(&[self.batch, self.inputs]),
+            Need::constant::<i8>(&[self.outputs, self.inputs]),
+            Need::constant::<Channel>(&[self.outputs]),
+            Need::write::<i16>(&[self.batch, self.outputs]),
+        ]
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 4]) {
+        let [input, weights, channels, out] = *operands;
+        let input = memory.view::<i16>(input);
+        let (weights, channels) = (memory.constants::<i8>(weights), memory.constants::<Channel>(channels));
+        let out = memory.view_mut::<i16>(out);
+        let inputs = self.inputs as usize;
+        for_each_batch_row(rows, self.outputs, |n, features| {
+            let x = input.slice(n * inputs, inputs);
+            let out = out.slice(n * self.outputs as usize + features.start, features.len());
+            let out_step = features.len();
+            if let Some(filters) = Filters16::new(inputs, weights, channels, &self.scaling, features) {
+                I::columns16(&filters, Line16 { x, step: inputs, out, out_step, cells: 1 });
+            }
+        });
+    }
+}
+
 impl Kernel for FullyConnectedF32 {
     const OPCODE: u16 = 6;
     type Operands = [Operand; 4];
@@ -155,7 +210,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::ops::testing::{Random, bytes, run, values};
+    use crate::ops::testing::{Draw, Random, bytes, reads, run, values};
 
     fn sizes(random: &mut Random) -> [u32; 3] {
         [random.in_range(1..4), random.in_range(1..70), random.in_range(1..14)]
@@ -180,6 +235,25 @@ mod tests {
             let found =
                 run(&kernel, &[bytes(&input), bytes(&weights), bytes(&scales.bias), bytes(&scales.multipliers)]);
             assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
+        }
+    }
+
+    #[test]
+    fn int16_is_the_formula() {
+        let mut random = Random(3);
+        for _ in 0..200 {
+            let kernel = FullyConnectedI16::draw(&mut random);
+            let reads = reads(&kernel, &mut random);
+            let (input, weights) = (values::<i16>(&reads[0]), values::<i8>(&reads[1]));
+            let channels = values::<Channel>(&reads[2]);
+            let mut expected = Vec::new();
+            for x in input.chunks(kernel.inputs as usize) {
+                for (w, channel) in weights.chunks(kernel.inputs as usize).zip(&channels) {
+                    let sum: i64 = x.iter().zip(w).map(|(&x, &w)| i64::from(x) * i64::from(w)).sum();
+                    expected.push(kernel.scaling.output(sum, channel));
+                }
+            }
+            assert_eq!(values::<i16>(&run(&kernel, &reads)), expected, "{kernel:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::window::{count, product};
 use super::{Effort, Kernel, Need};
 use crate::arithmetic::multiply;
 use crate::isa::Isa;
-use crate::memory::{Element, Memory, Multiplier, Operand, View};
+use crate::memory::{Element, Memory, Multiplier, Operand, View, ViewMut};
 
 crate::params! {
     /// 8-bit mean (TFLite's `QuantizedMeanOrSum`).
@@ -23,6 +23,14 @@ crate::params! {
         pub multiplier: Multiplier,
         /// Zero point of the output.
         pub zero_point: i32,
+    }
+
+    /// 16-bit mean, of zero points 0.
+    pub struct MeanI16 {
+        /// Axes of the input, as in [`Mean`].
+        pub sizes: [u32; 7],
+        /// From a sum to the output.
+        pub multiplier: Multiplier,
     }
 
     /// Float mean.
@@ -114,30 +122,45 @@ fn sums<T: Element, S: Copy + Default, const N: usize>(
     sums
 }
 
-impl Kernel for Mean {
-    const OPCODE: u16 = 16;
-    type Operands = [Operand; 2];
+macro_rules! mean_kernels {
+    ($($opcode:literal => $name:ident of $element:ty;)*) => {$(
+        impl Kernel for $name {
+            const OPCODE: u16 = $opcode;
+            type Operands = [Operand; 2];
 
-    fn valid(&self) -> bool {
-        sizes_valid(&self.sizes)
-    }
+            fn valid(&self) -> bool {
+                sizes_valid(&self.sizes)
+            }
 
-    fn rows(&self) -> u32 {
-        rows_of(&self.sizes)
-    }
+            fn rows(&self) -> u32 {
+                rows_of(&self.sizes)
+            }
 
-    fn effort(&self) -> Effort {
-        effort(&self.sizes)
-    }
+            fn effort(&self) -> Effort {
+                effort(&self.sizes)
+            }
 
-    fn needs(&self) -> [Need; 2] {
-        needs::<i8>(&self.sizes)
-    }
+            fn needs(&self) -> [Need; 2] {
+                needs::<$element>(&self.sizes)
+            }
 
-    #[inline(never)]
-    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 2]) {
-        let input = memory.view::<i8>(operands[0]);
-        let out = memory.view_mut::<i8>(operands[1]);
+            #[inline(never)]
+            fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[input, out]: &[Operand; 2]) {
+                self.compute(rows, memory.view(input), memory.view_mut(out));
+            }
+        }
+    )*};
+}
+
+mean_kernels! {
+    16 => Mean of i8;
+    17 => MeanF32 of f32;
+    56 => MeanI16 of i16;
+}
+
+impl Mean {
+    #[inline(always)]
+    fn compute(&self, rows: Range<u32>, input: View<'_, i8>, out: ViewMut<'_, i8>) {
         let add = |sum: i32, x: i8| sum.wrapping_add(x.into());
         sum_rows(&self.sizes, rows, input, add, |i, sum| {
             let mean = multiply(sum.wrapping_add(self.offset), self.multiplier).wrapping_add(self.zero_point);
@@ -146,30 +169,20 @@ impl Kernel for Mean {
     }
 }
 
-impl Kernel for MeanF32 {
-    const OPCODE: u16 = 17;
-    type Operands = [Operand; 2];
-
-    fn valid(&self) -> bool {
-        sizes_valid(&self.sizes)
+impl MeanI16 {
+    #[inline(always)]
+    fn compute(&self, rows: Range<u32>, input: View<'_, i16>, out: ViewMut<'_, i16>) {
+        let add = |sum: i32, x: i16| sum.wrapping_add(x.into());
+        sum_rows(&self.sizes, rows, input, add, |i, sum| {
+            let mean = multiply(sum, self.multiplier);
+            out.set(i, mean.max(i16::MIN.into()).min(i16::MAX.into()) as i16);
+        });
     }
+}
 
-    fn rows(&self) -> u32 {
-        rows_of(&self.sizes)
-    }
-
-    fn effort(&self) -> Effort {
-        effort(&self.sizes)
-    }
-
-    fn needs(&self) -> [Need; 2] {
-        needs::<f32>(&self.sizes)
-    }
-
-    #[inline(never)]
-    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 2]) {
-        let input = memory.view::<f32>(operands[0]);
-        let out = memory.view_mut::<f32>(operands[1]);
+impl MeanF32 {
+    #[inline(always)]
+    fn compute(&self, rows: Range<u32>, input: View<'_, f32>, out: ViewMut<'_, f32>) {
         let count = product(&[self.sizes[1], self.sizes[3], self.sizes[5]]) as f32;
         sum_rows(&self.sizes, rows, input, |sum: f32, x| sum + x, |i, sum| out.set(i, sum / count));
     }
@@ -221,6 +234,23 @@ mod tests {
             for (sum, found) in sums_of(&sizes, &input).into_iter().zip(found) {
                 let exact = (0.75 * sum / summands + f64::from(zero_point)).clamp(-128.0, 127.0);
                 assert!((f64::from(found) - exact).abs() < 0.501, "{kernel:?}: {found} against {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn int16_is_the_formula() {
+        let mut random = Random(3);
+        for _ in 0..100 {
+            let sizes = sizes(&mut random);
+            let input: Vec<i16> = (0..product(&sizes)).map(|_| random.word() as i16).collect();
+            let summands = f64::from(sizes[1] * sizes[3] * sizes[5]);
+            let multiplier = Multiplier { value: (f64::from(3 << 29) / summands) as i32, shift: 0 };
+            let found = values::<i16>(&run(&MeanI16 { sizes, multiplier }, &[bytes(&input)]));
+            let input: Vec<f64> = input.into_iter().map(f64::from).collect();
+            for (sum, found) in sums_of(&sizes, &input).into_iter().zip(found) {
+                let exact = 0.75 * sum / summands;
+                assert!((f64::from(found) - exact).abs() < 0.501, "{sizes:?}: {found} against {exact}");
             }
         }
     }

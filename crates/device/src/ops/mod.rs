@@ -8,6 +8,7 @@ mod axes;
 pub(crate) mod drawing;
 mod kernel;
 pub(crate) mod outputs;
+pub(crate) mod outputs16;
 mod strip;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -31,6 +32,8 @@ pub mod plane_depthwise_conv2d;
 pub mod pool2d;
 pub mod quad_depthwise_conv2d;
 pub mod quantise;
+pub mod rescale;
+pub mod sigmoid;
 pub mod softmax;
 mod stack_depthwise_conv2d;
 pub mod unary;
@@ -39,26 +42,29 @@ pub use kernel::{Effort, Fault, Kernel, Misfit, Need, OperandList, Overlap, Role
 pub use window::Window;
 pub(crate) use window::count;
 
-pub use binary::{AddI8, BinaryF32, Broadcast, FloatBinary, MulI8};
-pub use conv2d::{Conv2d, Conv2dF32};
+pub use binary::{AddI8, AddI16, BinaryF32, Broadcast, FloatBinary, MulI8, MulI16};
+pub use conv2d::{Conv2d, Conv2dF32, Conv2dI16};
 pub use copy::{Copy, Walk};
 pub use depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dF32};
-pub use dequantise::Dequantise;
+pub use dequantise::{Dequantise, DequantiseI16};
 pub use fill::Fill;
-pub use fully_connected::{FullyConnected, FullyConnectedF32};
+pub use fully_connected::{FullyConnected, FullyConnectedF32, FullyConnectedI16};
 pub use linear_add::LinearAdd;
 pub use log_mel::LogMel;
-pub use mean::{Mean, MeanF32};
+pub use mean::{Mean, MeanF32, MeanI16};
 pub use mfcc::Mfcc;
 pub use outputs::Scaling;
+pub use outputs16::Scaling16;
 pub use paired_conv2d::PairedConv2d;
 pub use paired_fully_connected::PairedFullyConnected;
 pub use peak::Peak;
 pub use plane_depthwise_conv2d::PlaneDepthwiseConv2d;
-pub use pool2d::{AveragePool, AveragePoolF32, MaxPool, MaxPoolF32};
+pub use pool2d::{AveragePool, AveragePoolF32, AveragePoolI16, MaxPool, MaxPoolF32, MaxPoolI16};
 pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
-pub use quantise::Quantise;
-pub use softmax::{Softmax, SoftmaxF32};
+pub use quantise::{Quantise, QuantiseI16};
+pub use rescale::Rescale;
+pub use sigmoid::SigmoidI16;
+pub use softmax::{Softmax, SoftmaxF32, SoftmaxI16};
 pub use stack_depthwise_conv2d::StackDepthwiseConv2d;
 pub use unary::{FloatUnary, Table, UnaryF32};
 
@@ -99,6 +105,18 @@ macro_rules! for_every_kernel {
             40 => Peak,
             41 => Mfcc,
             42 => LogMel,
+            50 => Conv2dI16,
+            51 => FullyConnectedI16,
+            52 => AddI16,
+            53 => MulI16,
+            54 => AveragePoolI16,
+            55 => MaxPoolI16,
+            56 => MeanI16,
+            57 => SoftmaxI16,
+            58 => SigmoidI16,
+            59 => Rescale,
+            60 => QuantiseI16,
+            61 => DequantiseI16,
         }
     };
 }

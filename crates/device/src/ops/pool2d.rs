@@ -1,7 +1,7 @@
 //! Pooling: `out[n, y, x, c] = f(input[n, y·s + kh − p, x·s + kw − p, c])` over the taps inside the image, where `f` is
 //! the average or the maximum.
 //!
-//! Input and output have one scale and zero point, so nothing is rescaled: the int8 average is the rounded quotient of
+//! Input and output have one scale and zero point, so nothing is rescaled: the integer average is the rounded quotient of
 //! the sum (TFLite's `reference_integer_ops::AveragePool`, half away from zero).
 
 use core::ops::Range;
@@ -22,6 +22,18 @@ crate::params! {
         pub min: i8,
         /// Largest output; the fused activation.
         pub max: i8,
+    }
+
+    /// 16-bit average.
+    pub struct AveragePoolI16 {
+        /// The window's sizes.
+        pub window: Window,
+        /// Channels, `c`.
+        pub channels: u32,
+        /// Smallest output; the fused activation.
+        pub min: i16,
+        /// Largest output; the fused activation.
+        pub max: i16,
     }
 
     /// Float average.
@@ -46,6 +58,18 @@ crate::params! {
         pub min: i8,
         /// Largest output; the fused activation.
         pub max: i8,
+    }
+
+    /// 16-bit maximum.
+    pub struct MaxPoolI16 {
+        /// The window's sizes.
+        pub window: Window,
+        /// Channels, `c`.
+        pub channels: u32,
+        /// Smallest output; the fused activation.
+        pub min: i16,
+        /// Largest output; the fused activation.
+        pub max: i16,
     }
 
     /// Float maximum.
@@ -213,9 +237,13 @@ pool_kernels! {
         i32::from(i8::MIN), |input, most, at| fold(input, most, at, larger), larger, |most: i32, _| most;
     13 => MaxPoolF32 of f32:
         f32::MIN, |input, most, at| fold(input, most, at, f32::max), f32::max, |most: f32, _| most;
+    54 => AveragePoolI16 of i16:
+        0i32, |input, sums, at| fold(input, sums, at, add::<i16>), add, average;
+    55 => MaxPoolI16 of i16:
+        i32::from(i16::MIN), |input, most, at| fold(input, most, at, larger::<i16>), larger, |most: i32, _| most;
 }
 
-fn add(sum: i32, x: i8) -> i32 {
+fn add<T: Into<i32>>(sum: i32, x: T) -> i32 {
     sum.wrapping_add(x.into())
 }
 
@@ -226,7 +254,7 @@ fn add_sums<I: Isa>(input: View<'_, i8>, sums: [i32; BLOCK], at: [usize; 3]) -> 
     [s0.wrapping_add(a), s1.wrapping_add(b), s2.wrapping_add(c), s3.wrapping_add(d)]
 }
 
-fn larger(most: i32, x: i8) -> i32 {
+fn larger<T: Into<i32>>(most: i32, x: T) -> i32 {
     most.max(x.into())
 }
 
@@ -277,6 +305,25 @@ mod tests {
                 let expected = (sum / taps.len().max(1) as f64).round().clamp(min.into(), max.into());
                 assert_eq!(f64::from(average), expected, "{window:?}");
                 let expected: i8 = taps.iter().copied().max().unwrap_or(min).clamp(min, max);
+                assert_eq!(most, expected, "{window:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn int16_is_the_formula() {
+        let mut random = Random(3);
+        for _ in 0..200 {
+            let AveragePool { window, channels, .. } = AveragePool::draw(&mut random);
+            let (min, max) = (-30_000, 29_000);
+            let input: Vec<i16> = (0..product(&window.input_shape(channels))).map(|_| random.word() as i16).collect();
+            let averages = values::<i16>(&run(&AveragePoolI16 { window, channels, min, max }, &[bytes(&input)]));
+            let maxima = values::<i16>(&run(&MaxPoolI16 { window, channels, min, max }, &[bytes(&input)]));
+            for ((taps, average), most) in taps(&window, channels, &input).iter().zip(averages).zip(maxima) {
+                let sum: f64 = taps.iter().map(|&x| f64::from(x)).sum();
+                let expected = (sum / taps.len().max(1) as f64).round().clamp(min.into(), max.into());
+                assert_eq!(f64::from(average), expected, "{window:?}");
+                let expected: i16 = taps.iter().copied().max().unwrap_or(min).clamp(min, max);
                 assert_eq!(most, expected, "{window:?}");
             }
         }

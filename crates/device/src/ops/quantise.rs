@@ -1,4 +1,4 @@
-//! Floats to 8 bits: `out = clamp(round(input / scale) + zero_point)`, half away from zero.
+//! Floats to integers of 8 and 16 bits: `out = clamp(round(input / scale) + zero_point)`, half away from zero.
 
 use core::ops::Range;
 
@@ -23,6 +23,23 @@ crate::params! {
         /// Largest output: 127 or 255.
         pub max: i32,
     }
+
+    /// Floats to int16.
+    pub struct QuantiseI16 {
+        /// Rows of the output.
+        pub rows: u32,
+        /// Elements of a row.
+        pub row: u32,
+        /// Real value of one step of the output.
+        pub scale: f32,
+    }
+}
+
+/// The multiple of `scale` that is nearest.
+#[inline(always)]
+fn quotient(x: f32, scale: f32) -> i32 {
+    // Division, not a product with the inverse: TFLite's result differs between them. `as` saturates.
+    libm::roundf(x / scale) as i32
 }
 
 impl Kernel for Quantise {
@@ -56,9 +73,43 @@ impl Kernel for Quantise {
         let (start, len) = span(rows, self.row);
         let input = memory.view::<f32>(input).slice(start, len);
         for (out, x) in memory.view_mut::<u8>(out).slice(start, len).iter().zip(input.iter()) {
-            // Division, not a product with the inverse: TFLite's result differs between them. `as` saturates.
-            let quotient = libm::roundf(x / self.scale) as i32;
-            out.set(quotient.saturating_add(self.zero_point).max(self.min).min(self.max) as u8);
+            let value = quotient(x, self.scale).saturating_add(self.zero_point);
+            out.set(value.max(self.min).min(self.max) as u8);
+        }
+    }
+}
+
+impl Kernel for QuantiseI16 {
+    const OPCODE: u16 = 60;
+    type Operands = [Operand; 2];
+
+    fn valid(&self) -> bool {
+        true
+    }
+
+    fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::of_row(&[self.row.into()])
+    }
+
+    fn needs(&self) -> [Need; 2] {
+        let shape = &[self.rows, self.row];
+        [Need::read::<f32>(shape), Need::write::<i16>(shape)]
+    }
+
+    fn overlap(&self, _read: usize) -> Overlap {
+        Overlap::SameOffset
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[input, out]: &[Operand; 2]) {
+        let (start, len) = span(rows, self.row);
+        let input = memory.view::<f32>(input).slice(start, len);
+        for (out, x) in memory.view_mut::<i16>(out).slice(start, len).iter().zip(input.iter()) {
+            out.set(quotient(x, self.scale).max(i16::MIN.into()).min(i16::MAX.into()) as i16);
         }
     }
 }
@@ -94,5 +145,8 @@ mod tests {
         let kernel = Quantise { rows: 1, row: 6, scale: 0.5, zero_point: 1, min: -128, max: 127 };
         let reads = [bytes(&[0.25f32, -0.25, 0.75, -0.75, f32::INFINITY, -1e30])];
         assert_eq!(values::<i8>(&run(&kernel, &reads)), [2, 0, 3, -1, 127, -128]);
+        let kernel = QuantiseI16 { rows: 2, row: 3, scale: 0.5 };
+        assert_eq!(values::<i16>(&run(&kernel, &reads)), [1, -1, 2, -2, i16::MAX, i16::MIN]);
+        assert_eq!(run(&kernel, &reads), run_in_place(&kernel, &reads));
     }
 }

@@ -88,6 +88,23 @@ impl Scales {
     }
 }
 
+/// What a drawn kernel reads: any inputs, and the constants that go with it.
+pub fn reads<K: Draw<Operands = [Operand; N]>, const N: usize>(kernel: &K, random: &mut Random) -> Vec<Vec<u8>>
+where
+    [Operand; N]: super::OperandList<Needs = [Need; N]>,
+{
+    let of = |(operand, need): (usize, &Need)| {
+        let mut bytes = vec![0; need.bytes() as usize];
+        match need.role {
+            Role::Constant => kernel.constant(operand, random, &mut bytes),
+            Role::Read => super::drawing::fill(random, &mut bytes),
+            Role::Write => return None,
+        }
+        Some(bytes)
+    };
+    kernel.needs().iter().enumerate().filter_map(of).collect()
+}
+
 /// The encoding of `values`.
 pub fn bytes<T: Field>(values: &[T]) -> Vec<u8> {
     let mut bytes = vec![0; values.len() * T::BYTES];

@@ -50,9 +50,11 @@ fn sliding(
     }
 }
 
-/// Weights (input 1) and bias (input 2) for `channels` outputs; a missing bias is zeros.
-fn weights_and_bias(site: &mut Site<'_, '_>, axis: usize) -> Result<[TensorId; 2], Refusal> {
+/// Weights (input 1) and bias (input 2); a missing bias is zeros, of 64 bits for inputs of int16 as in TFLM. Output channels
+/// are along `axis` of the weights.
+fn weights_and_bias(site: &mut Site<'_, '_>, input: TensorId, axis: usize) -> Result<[TensorId; 2], Refusal> {
     let weights = site.input(1)?;
+    let wide = site.importer.graph[input].dtype == DType::I16;
     let tensor = &site.importer.graph[weights];
     if tensor.constant.is_none() {
         return unsupported(format!("has computed weights '{}'; constant ones are supported", tensor.name));
@@ -65,9 +67,10 @@ fn weights_and_bias(site: &mut Site<'_, '_>, axis: usize) -> Result<[TensorId; 2
         return unsupported(format!("has weights '{name}' quantised along axis {found}; axis {axis} is supported"));
     }
     let (channels, dtype) = (tensor.shape.get(axis).copied().unwrap_or(0), tensor.dtype);
+    let shape = if wide { vec![channels, 2] } else { vec![channels] };
     let bias = match site.optional(2) {
-        Some(_) => site.input(2)?,
-        None => site.zeros(channels, if dtype == DType::F32 { DType::F32 } else { DType::I32 })?,
+        Some(_) => site.words(2)?,
+        None => site.zeros(shape, if dtype == DType::F32 { DType::F32 } else { DType::I32 })?,
     };
     Ok([weights, bias])
 }
@@ -89,7 +92,7 @@ fn taps(site: &Site<'_, '_>, weights: TensorId) -> Result<[usize; 2], Refusal> {
 pub(super) fn conv_2d(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
     let Some(BuiltinOptionsRef::Conv2D(options)) = site.options()? else { return site.without_options() };
     let input = site.input(0)?;
-    let [weights, bias] = weights_and_bias(site, 0)?;
+    let [weights, bias] = weights_and_bias(site, input, 0)?;
     let kernel = taps(site, weights)?;
     let stride = [options.stride_h()?, options.stride_w()?];
     let dilation = [options.dilation_h_factor()?, options.dilation_w_factor()?];
@@ -104,7 +107,7 @@ pub(super) fn conv_2d(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
 pub(super) fn depthwise_conv_2d(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
     let Some(BuiltinOptionsRef::DepthwiseConv2D(options)) = site.options()? else { return site.without_options() };
     let input = site.input(0)?;
-    let [weights, bias] = weights_and_bias(site, 3)?;
+    let [weights, bias] = weights_and_bias(site, input, 3)?;
     let kernel = taps(site, weights)?;
     let multiplier = options.depth_multiplier()?;
     if let (Some(&channels), Some(&outputs)) = (site.shape(input).get(3), site.shape(weights).get(3)) {
@@ -130,7 +133,7 @@ pub(super) fn fully_connected(site: &mut Site<'_, '_>) -> Result<(), Refusal> {
         return unsupported("has weights in a shuffled format; only the default one is supported");
     }
     let input = site.input(0)?;
-    let [weights, bias] = weights_and_bias(site, 0)?;
+    let [weights, bias] = weights_and_bias(site, input, 0)?;
     let op = FullyConnected {
         activation: activation(options.fused_activation_function()?)?,
         input_offset: -zero_point(site, input),

@@ -66,7 +66,9 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
     }
     match broken {
         Some(error) => Err(error),
-        None => Ok(Imported { file: source.file(parameters(&importer.graph), &budget), graph: importer.graph }),
+        None => {
+            Ok(Imported { file: source.file(parameters(&importer.graph, &source), &budget), graph: importer.graph })
+        }
     }
 }
 
@@ -107,7 +109,7 @@ fn import_ports(
                 version: 1,
                 dtypes: vec![tensor.element.name()],
                 inputs: usize::from(op == "OUTPUT"),
-                reason: format!("{reason}; supported are int8, uint8, int32 and float32"),
+                reason: format!("{reason}; supported are int8, uint8, int16, int32 and float32"),
             }),
         }
     }
@@ -115,10 +117,11 @@ fn import_ports(
 }
 
 /// Elements of the file's constants that nodes read.
-fn parameters(graph: &Graph) -> u64 {
+fn parameters(graph: &Graph, source: &Source<'_>) -> u64 {
     let read: HashSet<TensorId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
     let constants = read.into_iter().map(|id| &graph[id]).filter(|tensor| tensor.constant.is_some());
-    constants.filter(|tensor| tensor.source.is_some()).map(|tensor| tensor.elements() as u64).sum()
+    let elements = |index: usize| source.tensors[index].shape.iter().product::<usize>() as u64;
+    constants.filter_map(|tensor| tensor.source).map(elements).sum()
 }
 
 impl SourceOperator<'_> {

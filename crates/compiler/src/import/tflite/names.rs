@@ -91,6 +91,7 @@ impl ElementType {
             0 => Some(DType::F32),
             2 => Some(DType::I32),
             3 => Some(DType::U8),
+            7 => Some(DType::I16),
             9 => Some(DType::I8),
             _ => None,
         }
@@ -101,6 +102,7 @@ impl ElementType {
         match self.dtype() {
             Some(DType::I8) => i8::try_from(value).is_ok(),
             Some(DType::U8) => u8::try_from(value).is_ok(),
+            Some(DType::I16) => i16::try_from(value).is_ok(),
             _ => true,
         }
     }

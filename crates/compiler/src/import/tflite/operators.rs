@@ -15,9 +15,10 @@ pub(super) struct Row {
     pub(super) types: &'static str,
 }
 
-const WEIGHTED: &str = "int8 with int8 weights and int32 bias, or float32 throughout";
-const REAL: &str = "int8 or float32";
-const ANY: &str = "int8, uint8, int32 or float32";
+const WEIGHTED: &str =
+    "int8 with int8 weights and int32 bias, int16 with int8 weights and int64 or int32 bias, or float32 throughout";
+const REAL: &str = "int8, int16 or float32";
+const ANY: &str = "int8, uint8, int16, int32 or float32";
 
 macro_rules! table {
     ($($op:literal $import:path, $types:expr;)*) => {
@@ -41,8 +42,8 @@ const TABLE: &[Row] = table! {
     "RELU" elementwise::relu, REAL;
     "RELU6" elementwise::relu6, REAL;
     "RELU_N1_TO_1" elementwise::relu_n1_to_1, REAL;
-    "QUANTIZE" elementwise::quantize, "float32, int8 or uint8, and makes int8 or uint8";
-    "DEQUANTIZE" elementwise::dequantize, "int8, uint8 or constant float16, and makes float32";
+    "QUANTIZE" elementwise::quantize, "float32, int8, uint8, int16 or int32, and makes int8, uint8, int16 or int32";
+    "DEQUANTIZE" elementwise::dequantize, "int8, uint8, int16 or constant float16, and makes float32";
     "PAD" movement::pad, ANY;
     "PADV2" movement::pad_v2, ANY;
     "RESHAPE" movement::reshape, ANY;

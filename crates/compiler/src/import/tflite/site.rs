@@ -118,11 +118,15 @@ impl<'a> Importer<'a> {
     }
 
     fn tensor_of_shape(&mut self, index: usize, shape: Shape) -> Result<TensorId, Refusal> {
+        let dtype = dtype_of(self.file_tensor(index))?;
+        self.tensor_of_type(index, shape, dtype)
+    }
+
+    fn tensor_of_type(&mut self, index: usize, shape: Shape, dtype: DType) -> Result<TensorId, Refusal> {
         if let Some(id) = self.ids[index] {
             return Ok(id);
         }
         let source = self.file_tensor(index);
-        let dtype = dtype_of(source)?;
         if shape.len() > MAX_RANK {
             return unsupported(format!(
                 "has tensor '{}' of rank {}, but {MAX_RANK} is the highest that is supported",
@@ -141,7 +145,7 @@ impl<'a> Importer<'a> {
             ));
         }
         check_size(&source.name, &shape, dtype)?;
-        let constant = self.constant(source, dtype)?;
+        let constant = self.constant(source, shape.iter().product::<usize>() * dtype.bytes() as usize)?;
         let quantisation = match dtype {
             DType::F32 => None,
             _ => source.quantisation(self.budget).map_err(|error| match error {
@@ -166,7 +170,7 @@ impl<'a> Importer<'a> {
         id
     }
 
-    fn constant(&mut self, source: &SourceTensor<'a>, dtype: DType) -> Result<Option<Arc<[u8]>>, Refusal> {
+    fn constant(&mut self, source: &SourceTensor<'a>, wanted: usize) -> Result<Option<Arc<[u8]>>, Refusal> {
         match source.contents {
             Contents::Computed => Ok(None),
             Contents::Outside => unsupported(format!(
@@ -175,7 +179,7 @@ impl<'a> Importer<'a> {
                 source.name
             )),
             Contents::Constant { buffer, bytes } => {
-                check_length(source, dtype.bytes() as usize, bytes)?;
+                check_length(source, wanted, bytes)?;
                 if let Some(shared) = self.buffers.get(&buffer) {
                     return Ok(Some(shared.clone()));
                 }
@@ -197,8 +201,7 @@ fn dtype_of(source: &SourceTensor<'_>) -> Result<DType, Refusal> {
 }
 
 /// A constant has as many bytes as its shape says.
-fn check_length(source: &SourceTensor<'_>, element_bytes: usize, bytes: &[u8]) -> Result<(), ImportError> {
-    let wanted = source.shape.iter().product::<usize>() * element_bytes;
+fn check_length(source: &SourceTensor<'_>, wanted: usize, bytes: &[u8]) -> Result<(), ImportError> {
     if bytes.len() == wanted {
         return Ok(());
     }
@@ -263,6 +266,18 @@ impl<'a> Site<'_, 'a> {
         self.importer.tensor(index).map_err(|refusal| self.with_types(refusal))
     }
 
+    /// As [`Site::input`], where int64 is taken too: as pairs of int32 along a last axis, low words first, for the graph has
+    /// no wider integers.
+    pub(super) fn words(&mut self, place: usize) -> Result<TensorId, Refusal> {
+        let index = self.required(place)?;
+        let source = self.importer.file_tensor(index);
+        if source.element != ElementType::I64 {
+            return self.input(place);
+        }
+        let shape = source.shape.iter().copied().chain([2]).collect();
+        self.importer.tensor_of_type(index, shape, DType::I32)
+    }
+
     /// The shape of the graph's tensor `id`.
     pub(super) fn shape(&self, id: TensorId) -> Shape {
         self.importer.graph[id].shape.clone()
@@ -293,7 +308,7 @@ impl<'a> Site<'_, 'a> {
                 return unsupported(reason);
             }
         };
-        check_length(tensor, element_bytes, bytes)?;
+        check_length(tensor, tensor.shape.iter().product::<usize>() * element_bytes, bytes)?;
         let word = |bytes: &[u8]| match bytes.first_chunk() {
             Some(&chunk) => i64::from_le_bytes(chunk),
             None => bytes.first_chunk().map_or(0, |&chunk| i64::from(i32::from_le_bytes(chunk))),
@@ -301,9 +316,9 @@ impl<'a> Site<'_, 'a> {
         Ok(Some(bytes.chunks_exact(element_bytes).map(word).collect()))
     }
 
-    /// A constant of `count` zeros, for a bias that the file leaves out.
-    pub(super) fn zeros(&mut self, count: usize, dtype: DType) -> Result<TensorId, Refusal> {
-        let bytes = count.saturating_mul(dtype.bytes() as usize);
+    /// A constant of zeros, for a bias that the file leaves out.
+    pub(super) fn zeros(&mut self, shape: Shape, dtype: DType) -> Result<TensorId, Refusal> {
+        let bytes = shape.iter().fold(dtype.bytes() as usize, |bytes, &size| bytes.saturating_mul(size));
         let zeros = match self.importer.zeros.get(&bytes) {
             Some(zeros) => zeros.clone(),
             None => {
@@ -314,17 +329,17 @@ impl<'a> Site<'_, 'a> {
             }
         };
         let name = format!("{}/bias", self.file_output()?.name);
-        let shape = vec![count];
         Ok(self.importer.add(Tensor { name, shape, dtype, quantisation: None, constant: Some(zeros), source: None }))
     }
 
-    /// What the elements of a constant 8-bit tensor mean, scales of single channels included; `None` for any other tensor.
+    /// What the elements of a constant tensor of 8 or 16 bits mean, scales of single channels included; `None` for any other tensor.
     pub(super) fn constant_reals(&self, id: TensorId) -> Option<Vec<f32>> {
         let tensor = &self.importer.graph[id];
         let integers: Vec<i32> = match tensor.dtype {
             DType::I8 => tensor.values::<i8>()?.into_iter().map(i32::from).collect(),
             DType::U8 => tensor.values::<u8>()?.into_iter().map(i32::from).collect(),
-            DType::F32 | DType::I32 | DType::I16 => return None,
+            DType::I16 => tensor.values::<i16>()?.into_iter().map(i32::from).collect(),
+            DType::F32 | DType::I32 => return None,
         };
         let Quantisation { scales, zero_points, axis } = tensor.quantisation.as_ref()?;
         let below: usize = tensor.shape.get(axis + 1..)?.iter().product();

@@ -11,7 +11,7 @@ use crate::graph::verify::verify;
 use crate::ops::{Op, Pad, StridedSlice};
 
 const INT8: i8 = 9;
-const INT16: i8 = 7;
+const INT64: i8 = 4;
 const INT32: i8 = 2;
 const FLOAT16: i8 = 1;
 const FLOAT32: i8 = 0;
@@ -181,12 +181,12 @@ fn contradictions_are_malformed() {
 fn all_that_is_not_supported_is_named_at_once() {
     assert_unsupported(
         |model| {
-            tensors(model).extend([tensor("z", &[1], INT8, 0, 0), tensor("v", &[1, 3, 4, 3], INT16, 0, 0)]);
+            tensors(model).extend([tensor("z", &[1], INT8, 0, 0), tensor("v", &[1, 3, 4, 3], INT64, 0, 0)]);
             operators(model).extend([operator(1, &[2], &[3]), operator(0, &[2, 1], &[4])]);
         },
         &[
             "CUSTOM:Strange version 1 'z' (operator 1, int8 → int8) is not supported; supported are ",
-            "CONV_2D version 1 'v' (operator 2, int8, int8 → int16) has tensor 'v' of type int16; it takes int8 with",
+            "CONV_2D version 1 'v' (operator 2, int8, int8 → int64) has tensor 'v' of type int64; it takes int8 with",
         ],
     );
     assert_unsupported(|model| tensors(model)[0].is_variable = true, &["a variable", "a variable"]);
