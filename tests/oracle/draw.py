@@ -10,7 +10,8 @@ import numpy as np
 from network import Network, Scale, Tensor
 
 ACTIVATIONS = ["NONE", "NONE", "NONE", "RELU", "RELU", "RELU6", "RELU6", "RELU_N1_TO_1"]
-SOFTMAX_SCALE, TANH_SCALE = (1 / 256, -128), (1 / 128, 0)
+INTEGERS = ("int8", "int16")
+SOFTMAX_SCALE, TANH_SCALE = {"int8": (1 / 256, -128), "int16": (1 / 32768, 0)}, {"int8": (1 / 128, 0), "int16": (1 / 32768, 0)}
 LARGEST = 6000
 
 
@@ -32,7 +33,9 @@ class Drawing:
 
     def scale(self, dtype, fixed=None):
         """A scale for a tensor of this dtype; the margin saturates a little now and then."""
-        return Scale(fixed, float(self.random.choice([0.7, 0.9, 1.0, 1.0, 1.0, 1.3]))) if dtype in ("int8", "uint8") else None
+        if dtype not in ("int8", "uint8", "int16"):
+            return None
+        return Scale(fixed and fixed[dtype], float(self.random.choice([0.7, 0.9, 1.0, 1.0, 1.0, 1.3])), dtype == "int16")
 
     def normal(self, shape):
         return self.random.normal(0, 1, tuple(shape)).astype(np.float32)
@@ -40,21 +43,22 @@ class Drawing:
     def input(self, shape, dtype=None):
         """A new network input; at times it comes in another dtype and is converted at the edge."""
         dtype = dtype or self.dtype
-        edge = self.random.choice([dtype, "uint8", "float32" if dtype == "int8" else "int8"], p=[0.7, 0.16, 0.14])
+        others = {"int8": ("uint8", "float32"), "int16": ("int8", "float32"), "float32": ("uint8", "int8")}[dtype]
+        edge = self.random.choice([dtype, *others], p=[0.7, 0.16, 0.14])
         tensor = value = Tensor(tuple(shape), str(edge), self.scale(edge))
         self.network.inputs.append(tensor)
         if edge != dtype:
             value = Tensor(tuple(shape), dtype, self.scale(dtype))
             if edge == "uint8" and dtype == "int8" and self.chance(0.7):
                 value.scale = tensor.scale
-            self.network.add("QUANTIZE" if dtype == "int8" else "DEQUANTIZE", [tensor], value, {f"{edge}_to_{dtype}"})
+            self.network.add("QUANTIZE" if dtype in INTEGERS else "DEQUANTIZE", [tensor], value, {f"{edge}_to_{dtype}"})
         self.values.append(value)
         return value
 
     def output(self, value):
         """Makes `value` a network output, at times converted at the edge."""
-        edges = {"int8": ["int8", "uint8", "float32"], "float32": ["float32", "uint8", "int8"]}[value.dtype]
-        edge = str(self.random.choice(edges, p=[0.72, 0.14, 0.14] if value.dtype == "int8" else [0.9, 0.04, 0.06]))
+        edges = {"int8": ["int8", "uint8", "float32"], "int16": ["int16", "int8", "float32"], "float32": ["float32", "int16", "int8"]}[value.dtype]
+        edge = str(self.random.choice(edges, p=[0.72, 0.14, 0.14] if value.dtype in INTEGERS else [0.9, 0.04, 0.06]))
         if edge != value.dtype:
             source, value = value, Tensor(value.shape, edge, self.scale(edge))
             if edge == "uint8" and source.dtype == "int8" and self.chance(0.7):
@@ -94,9 +98,9 @@ def weights(d, shape, axis, fan_in, dtype):
     spread = np.exp2(d.random.uniform(-2, 1, shape[axis])) / math.sqrt(fan_in)
     spread[d.random.random(shape[axis]) < 0.03] = 0
     values = (d.normal(shape) * np.moveaxis(np.broadcast_to(spread, np.moveaxis(np.empty(shape), axis, -1).shape), -1, axis)).astype(np.float32)
-    if dtype == "int8":
+    if dtype in INTEGERS:
         per_channel = d.chance(0.7)
-        return Tensor(tuple(shape), dtype, None, values, axis if per_channel else None, symmetric=True), {"per_channel" if per_channel else "per_tensor"}
+        return Tensor(tuple(shape), "int8", None, values, axis if per_channel else None, symmetric=True), {"per_channel" if per_channel else "per_tensor"}
     stored = d.pick("float32", "float16", "float16", "int8") if d.chance(0.5) else "float32"
     if stored == "float32":
         return Tensor(tuple(shape), dtype, None, values), set()
@@ -107,13 +111,15 @@ def weights(d, shape, axis, fan_in, dtype):
     return expanded, {f"{stored}_weights"}
 
 
-def bias(d, x, w, size, labels):
-    """A bias, or nothing at times."""
+def bias(d, x, w, size, labels, narrow=True):
+    """A bias, or nothing at times. With int16 inputs it has 64 bits, or 32 where that is `narrow` enough for the operator."""
     if d.chance(0.15):
         labels.add("no_bias")
         return None
     values = d.normal([size]) * np.float32(0.5)
-    return Tensor((size,), "int32" if x.dtype == "int8" else "float32", None, values, bias_of=(x, w) if x.dtype == "int8" else None)
+    dtype = {"int8": "int32", "int16": "int32" if narrow and d.chance(0.3) else "int64", "float32": "float32"}[x.dtype]
+    labels |= {"narrow_bias"} if (x.dtype, dtype) == ("int16", "int32") else set()
+    return Tensor((size,), dtype, None, values, bias_of=(x, w) if x.dtype in INTEGERS else None)
 
 
 def window(d, x, largest, dilate):
@@ -153,7 +159,7 @@ def depthwise_conv_2d(d, x):
     w, more = weights(d, (1, kh, kw, filters), 3, kh * kw, x.dtype)
     activation, fused = d.activation()
     labels |= more | fused | ({"multiplier"} if multiplier > 1 else set())
-    b = bias(d, x, w, filters, labels)
+    b = bias(d, x, w, filters, labels, narrow=False)
     inputs = [x, w] + [b] * (b is not None)
     return d.add("DEPTHWISE_CONV_2D", inputs, (x.shape[0], *out, filters), labels, depthMultiplier=multiplier, **strides, **dilations, **activation)
 
@@ -314,10 +320,10 @@ def concatenation(d, x):
     shape = [sum(part.shape[axis] for part in parts) if i == axis else size for i, size in enumerate(x.shape)]
     if math.prod(shape) > LARGEST:
         return None
-    if x.dtype == "int8":
+    if x.dtype in INTEGERS:
         for i in range(1, len(parts)):
             if not parts[0].scale.tie(parts[i].scale):
-                parts[i] = d.add("QUANTIZE", [parts[i]], parts[i].shape, {"int8_to_int8"})
+                parts[i] = d.add("QUANTIZE", [parts[i]], parts[i].shape, {f"{x.dtype}_to_{x.dtype}"})
                 parts[0].scale.tie(parts[i].scale)
     labels |= {f"axis{axis}of{len(x.shape)}"}
     return d.add("CONCATENATION", parts, shape, labels, tied=True, axis=axis - len(x.shape) if d.chance(0.4) else axis)
@@ -363,8 +369,8 @@ def span(d, size):
 
 
 def quantize(d, x):
-    """To int8, from int8 with another scale or from float32."""
-    dtype = "int8"
+    """To int8 or int16, from integers with another scale or from float32."""
+    dtype = d.pick("int8", "int16") if x.dtype == "int16" or d.chance(0.2) else "int8"
     return d.add("QUANTIZE", [x], x.shape, {f"{x.dtype}_to_{dtype}"}, dtype=dtype)
 
 
@@ -389,7 +395,7 @@ OPERATORS = {
 def draw(d, name, x):
     """Adds the operator `name` on `x`; None, and nothing added, where it does not fit."""
     function, ranks, _ = OPERATORS[name]
-    if len(x.shape) not in ranks or (name == "DEQUANTIZE" and x.dtype != "int8"):
+    if len(x.shape) not in ranks or (name == "DEQUANTIZE" and x.dtype not in INTEGERS):
         return None
     lists = (d.network.nodes, d.network.inputs, d.values)
     lengths = [len(entries) for entries in lists]

@@ -15,10 +15,10 @@ ALIASES = ("QUANTIZE", "DEQUANTIZE")
 
 
 class Scale:
-    """The quantisation that one or more tensors share: `fixed` by an operator, or made from the range that is observed."""
+    """The quantisation that one or more tensors share: `fixed` by an operator, or made from the range that is observed. `wide` for int16."""
 
-    def __init__(self, fixed=None, margin=1.0):
-        self.fixed, self.margin, self.parent, self.low, self.high = fixed, margin, None, 0.0, 0.0
+    def __init__(self, fixed=None, margin=1.0, wide=False):
+        self.fixed, self.margin, self.parent, self.low, self.high, self.wide = fixed, margin, None, 0.0, 0.0, wide
 
     def root(self):
         return self if self.parent is None else self.parent.root()
@@ -39,11 +39,14 @@ class Scale:
             root.low, root.high = min(root.low, float(np.min(values))), max(root.high, float(np.max(values)))
 
     def parameters(self):
-        """(scale, zero point) for int8."""
+        """(scale, zero point) for int8, or for int16."""
         root = self.root()
         if root.fixed:
             return root.fixed
         low, high = root.low * root.margin, root.high * root.margin
+        if root.wide:
+            # A sum's scale must not be far below its inputs': TFLM aborts.
+            return float(np.float32(max(-low, high, 0.05) / 32767)), 0
         scale = float(np.float32(max(high - low, 1e-3) / 255))
         return scale, int(np.clip(round(-128 - low / scale), -128, 127))
 
@@ -62,7 +65,7 @@ class Tensor:
 
     def quantisation(self):
         """(scales, zero points, axis) as the file states them; None where it states none."""
-        if self.dtype not in ("int8", "uint8", "int32") or (self.scale is None and not self.symmetric and self.bias_of is None):
+        if self.dtype not in ("int8", "uint8", "int16", "int32", "int64") or (self.scale is None and not self.symmetric and self.bias_of is None):
             return None
         if self.bias_of is not None:
             source, weights = self.bias_of
@@ -86,7 +89,10 @@ class Tensor:
         if len(scales) > 1:
             shape[axis] = len(scales)
         codes = np.round(np.asarray(values, np.float64) / np.reshape(scales, shape if len(scales) > 1 else ())) + zeros[0]
-        low, high = {"int8": (-128, 127), "uint8": (0, 255), "int32": (-(2**31), 2**31 - 1)}[self.dtype]
+        if self.dtype == "int64":
+            return codes.astype(np.int64)
+        limits = np.iinfo(self.dtype)
+        low, high = limits.min, limits.max
         return np.clip(codes, -127 if self.symmetric else low, high).astype(self.dtype)
 
 
@@ -177,6 +183,8 @@ def version(node):
     int8 = dtype == "int8"
     dilated = options.get("dilationWFactor", 1) > 1 or options.get("dilationHFactor", 1) > 1
     per_channel = len(node.inputs) > 1 and node.inputs[1] is not None and node.inputs[1].channel_axis is not None
+    if dtype == "int16":
+        return {"CONV_2D": 4, "DEPTHWISE_CONV_2D": 5, "FULLY_CONNECTED": 7, "QUANTIZE": 2, "RESHAPE": 1, "SQUEEZE": 1, "EXPAND_DIMS": 1}.get(node.name, 3)
     if node.name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         return 3 if int8 else 2 if dilated and node.name == "DEPTHWISE_CONV_2D" else 1
     if node.name == "FULLY_CONNECTED":

@@ -99,7 +99,8 @@ class Network:
     def edge_refusal(self, name, source, target):
         """QUANTIZE and DEQUANTIZE may touch uint8 at the network's edge, DEQUANTIZE constants in float16."""
         signature = f"{name}: {self.dtype(source)} to {self.dtype(target)}"
-        wanted = {"QUANTIZE": (["float32", "int8", "uint8"], ["int8", "uint8"]), "DEQUANTIZE": (["int8", "uint8", "float16"], ["float32"])}[name]
+        integers = ["int8", "uint8", "int16"]
+        wanted = {"QUANTIZE": (["float32", "int32", *integers], [*integers, "int32"]), "DEQUANTIZE": ([*integers, "float16"], ["float32"])}[name]
         if self.dtype(source) not in wanted[0] or self.dtype(target) not in wanted[1]:
             return signature
         if self.dtype(source) == "float16" and not self.constant(source):
@@ -111,16 +112,17 @@ class Network:
         return None
 
     def dtype_refusal(self, name, data, outputs):
-        """The data of an operator is all int8 or all float32, but for the bias of int8 weights, which is int32."""
+        """The data of an operator is all int8, all int16 or all float32, but for weights with int16 inputs, which are int8, and the bias of int8 weights."""
         kind = self.dtype(data[0])
         if name in WEIGHTED:
             if kind == "float32" and self.dtype(data[1]) == "int8":
                 return f"{name}: hybrid (float32 input, int8 weights)"
-            if len(data) > 2 and (kind, self.dtype(data[2])) not in (("int8", "int32"), ("float32", "float32")):
+            biases = {"int8": ["int32"], "int16": ["int64"] if name == "DEPTHWISE_CONV_2D" else ["int64", "int32"], "float32": ["float32"]}
+            if len(data) > 2 and self.dtype(data[2]) not in biases.get(kind, []):
                 return f"{name}: {kind} input with {self.dtype(data[2])} bias"
-            data = data[:2]
+            data = data[:1] if kind == "int16" and self.dtype(data[1]) == "int8" else data[:2]
         for i in data + outputs:
-            if self.dtype(i) != kind or kind not in ("int8", "float32"):
+            if self.dtype(i) != kind or kind not in ("int8", "int16", "float32"):
                 return "{}: ({}) to ({})".format(name, *(",".join(map(self.dtype, side)) for side in (data, outputs)))
         return None
 
