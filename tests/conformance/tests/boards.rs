@@ -1,8 +1,9 @@
 //! The models of the figures on every emulated board: golden bytes, no code that panics, and figures near the stored ones.
+//! Models of int16 on a board of each instruction set.
 
 use std::path::Path;
 
-use conformance::{Call, FIGURES, case, compare, compile, corpus, write_crate};
+use conformance::{Call, FIGURES, INT16, case, compare, compile, corpus, write_crate};
 use rasbora_bench::{Emitted, Measurement, Options, panic_symbols, run};
 use rasbora_compiler::program::Program;
 use rasbora_compiler::target::{Target, find};
@@ -35,11 +36,15 @@ boards! {
     rv32imac: "rv32imac",
 }
 
+/// A board of each instruction set.
+const INT16_TARGETS: [&str; 5] = ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imac"];
+
 fn board(target: &str) {
     let Some(corpus) = corpus() else { return };
     let target = find(target).expect("a target of the table");
     let mut failed = Vec::new();
-    for (name, path) in FIGURES {
+    let int16 = INT16.iter().filter(|_| INT16_TARGETS.contains(&target.name));
+    for &(name, path) in FIGURES.iter().chain(int16) {
         match model(&corpus, name, path, target) {
             Ok(measured) => println!(
                 "{} {name}: {} instructions, cycles {:?}, stack {} of at most {:?}, {:?}",
@@ -53,7 +58,7 @@ fn board(target: &str) {
             Err(reason) => failed.push(format!("{name}: {reason}")),
         }
     }
-    println!("{}: {} passed, {} failed", target.name, FIGURES.len() - failed.len(), failed.len());
+    println!("{}: {} failed", target.name, failed.len());
     assert!(failed.is_empty(), "on {}:\n{}", target.name, failed.join("\n"));
 }
 
@@ -73,7 +78,9 @@ fn model(corpus: &Path, name: &str, path: &str, target: &Target) -> Result<Measu
         return Err(format!("the image holds code that panics: {}", panics.join(", ")));
     }
     stack_is_bounded(&measured)?;
-    near_stored(name, target, &program, &measured)?;
+    if FIGURES.contains(&(name, path)) {
+        near_stored(name, target, &program, &measured)?;
+    }
     Ok(measured)
 }
 
