@@ -28,7 +28,7 @@ use drawing::{Draw, Random};
 use files::{Reader, Writer};
 use rasbora_device::isa::Portable;
 use rasbora_device::memory::{Aligned, Memory, Operand, Space};
-use rasbora_device::ops::{OperandList, Role, check};
+use rasbora_device::ops::{OperandList, Overlap, Role, check};
 use region::measure;
 use selected::{Isa, KERNELS};
 
@@ -110,7 +110,9 @@ fn hold<K: Draw>(name: &str, seeds: Range<u32>, memories: &mut Memories, begun: 
     let layer = Layer::<K>::draw(seed, memories);
     let difference = layer.run(memories);
     let _ = write!(line, "{name}: {differing} of {} shapes differ; the smallest has seed {seed}, ", seeds.len());
-    let _ = write!(line, "rows up to {} before the others, {:?}: {difference:?}", layer.cut, layer.kernel);
+    let (cut, over) = (layer.cut, layer.over);
+    let _ = write!(line, "rows up to {cut} before the others, output over operand {over:?}, {:?}: ", layer.kernel);
+    let _ = write!(line, "{difference:?}");
     line.print();
     false
 }
@@ -131,7 +133,11 @@ enum Difference {
 struct Layer<K> {
     kernel: K,
     operands: [Operand; OPERANDS],
+    /// The operands in plain Rust, where the output lies over none of the others.
+    apart: [Operand; OPERANDS],
     count: usize,
+    /// The operand that the output lies over, as far as the kernel allows.
+    over: Option<usize>,
     /// Bytes of the arena that are in use, guards included.
     arena: usize,
     /// Where its rows are cut into two parts.
@@ -143,8 +149,9 @@ impl<K: Draw> Layer<K> {
         let mut random = Random::of_seed(u64::from(K::OPCODE) << 32 | u64::from(seed));
         loop {
             let kernel = K::draw(&mut random);
-            let mut layer = Self { kernel, operands: [Operand::default(); OPERANDS], count: 0, arena: 0, cut: 0 };
-            if layer.place(&mut random) {
+            let operands = [Operand::default(); OPERANDS];
+            let mut layer = Self { kernel, operands, apart: operands, count: 0, over: None, arena: 0, cut: 0 };
+            if layer.place(&mut random) && (random.one_in(2) || layer.overlay()) {
                 layer.cut = if random.one_in(2) { random.below(kernel.rows() + 1) } else { kernel.rows() };
                 layer.fill(&mut random, memories);
                 return layer;
@@ -175,6 +182,32 @@ impl<K: Draw> Layer<K> {
             self.count += 1;
         }
         self.arena = ends[1];
+        self.apart = self.operands;
+        true
+    }
+
+    /// Moves an input, and the output as far over it as the kernel allows, behind all others; whether they fit.
+    fn overlay(&mut self) -> bool {
+        let output = self.count - 1;
+        let written = self.operands[output].bytes;
+        for index in (0..output).filter(|&index| self.operands[index].space() == Space::Arena) {
+            let read = self.operands[index].bytes;
+            let [input, out] = match self.kernel.overlap(index) {
+                Overlap::SameOffset => [0, 0],
+                Overlap::Forward { lead } if lead < written => [lead, 0],
+                Overlap::Backward { lead } if lead < written => {
+                    let end = written.max(read + lead);
+                    [end - lead - read, end - written]
+                }
+                _ => continue,
+            };
+            let start = (self.arena.next_multiple_of(16) + GUARD) as u32;
+            self.operands[index] = Operand::arena(start + input, read);
+            self.operands[output] = Operand::arena(start + out, written);
+            self.over = Some(index);
+            self.arena = (start + (input + read).max(out + written)) as usize + GUARD;
+            return self.arena <= BYTES;
+        }
         true
     }
 
@@ -184,7 +217,8 @@ impl<K: Draw> Layer<K> {
         arena.0[..self.arena].fill(FILLED[0]);
         portable.0[..self.arena].fill(FILLED[1]);
         let needs = self.kernel.needs();
-        for (index, (need, &operand)) in needs.as_ref().iter().zip(&self.operands).enumerate() {
+        for (index, need) in needs.as_ref().iter().enumerate() {
+            let (operand, apart) = (self.operands[index], range(self.apart[index]));
             let range = range(operand);
             let bytes = match operand.space() {
                 Space::Constants => &mut constants.0[range.clone()],
@@ -196,7 +230,7 @@ impl<K: Draw> Layer<K> {
                 Role::Write => {}
             }
             if need.role == Role::Read && operand.space() == Space::Arena {
-                portable.0[range.clone()].copy_from_slice(&arena.0[range]);
+                portable.0[apart].copy_from_slice(&arena.0[range]);
             }
         }
     }
@@ -205,13 +239,13 @@ impl<K: Draw> Layer<K> {
     fn run(&self, memories: &mut Memories) -> Result<(), Difference> {
         let Memories { constants, arenas: [arena, portable] } = memories;
         let (arena, portable) = (&mut arena.0[..self.arena], &mut portable.0[..self.arena]);
-        let operands = &self.operands[..self.count];
-        let list = K::Operands::of(operands).ok_or(Difference::Refused)?;
+        let list = |operands| K::Operands::of(operands).ok_or(Difference::Refused);
+        let [operands, apart] = [&self.operands, &self.apart].map(|operands| &operands[..self.count]);
         check(&self.kernel, operands).map_err(|_| Difference::Refused)?;
         for rows in [0..self.cut, self.cut..self.kernel.rows()] {
-            self.kernel.run::<Isa>(rows, Memory::new(&constants.0, arena), list);
+            self.kernel.run::<Isa>(rows, Memory::new(&constants.0, arena), list(operands)?);
         }
-        self.kernel.run::<Portable>(0..self.kernel.rows(), Memory::new(&constants.0, portable), list);
+        self.kernel.run::<Portable>(0..self.kernel.rows(), Memory::new(&constants.0, portable), list(apart)?);
         self.compare(arena, portable)
     }
 
@@ -221,15 +255,17 @@ impl<K: Draw> Layer<K> {
             if let Space::Constants = operand.space() {
                 continue;
             }
-            let range = range(operand);
+            let (range, apart) = (range(operand), range(self.apart[index]));
             let scratch = need.role == Role::Write && index + 1 < self.count;
-            let wrong = range.clone().find(|&at| arena[at] != portable[at]);
-            if let Some(at) = wrong.filter(|_| !scratch || K::LEAVES_SCRATCH) {
-                let (found, expected) = (arena[at], portable[at]);
-                return Err(Difference::Byte { operand: index, at: at - range.start, found, expected });
+            let kept = (!scratch || K::LEAVES_SCRATCH) && self.over != Some(index);
+            let mut bytes = arena[range].iter().zip(&portable[apart]).enumerate();
+            if let Some((at, (&found, &expected))) = bytes.find(|(_, (a, b))| kept && a != b) {
+                return Err(Difference::Byte { operand: index, at, found, expected });
             }
-            // What is left is what nobody may write.
-            arena[range].fill(FILLED[0]);
+        }
+        // What is left is what nobody may write.
+        for &operand in self.operands[..self.count].iter().filter(|operand| operand.space() == Space::Arena) {
+            arena[range(operand)].fill(FILLED[0]);
         }
         match arena.iter().position(|&byte| byte != FILLED[0]) {
             Some(offset) => Err(Difference::Beside { offset, found: arena[offset], operands: self.operands }),
@@ -239,7 +275,7 @@ impl<K: Draw> Layer<K> {
 
     /// What the layer wrote to `arena`.
     fn output<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        &arena[range(self.operands[self.count - 1])]
+        &arena[range(self.apart[self.count - 1])]
     }
 
     /// Bytes of all operands.

@@ -18,6 +18,7 @@ pub mod lower;
 pub mod ops;
 pub mod passes;
 pub mod pipeline;
+mod place;
 pub mod plan;
 pub mod program;
 pub mod stream;

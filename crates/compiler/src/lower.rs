@@ -96,11 +96,18 @@ pub enum Value {
 
 /// A kernel with its operands.
 #[derive(Debug)]
-pub struct LoweredStep {
+pub struct Way {
     /// The kernel and its parameters.
     pub kernel: Arc<dyn AnyKernel>,
     /// What it reads and writes.
     pub operands: Vec<Value>,
+}
+
+/// One step of a network, and the ways to compute it.
+#[derive(Debug)]
+pub struct LoweredStep {
+    /// The ways, from the fastest to the one that takes the least memory; there is one at least.
+    pub ways: Vec<Way>,
     /// The node that it belongs to: an index in [`Graph::nodes`].
     pub node: usize,
 }
@@ -251,9 +258,16 @@ impl<'a> Site<'a> {
         if !Kernel::valid(&kernel) {
             return Err(self.refuse(format!("has sizes out of the kernel's range: {kernel:?}")));
         }
-        let step = LoweredStep { kernel: Arc::new(kernel), operands: operands.to_vec(), node: self.index };
-        self.lowered.steps.push(step);
+        let way = Way { kernel: Arc::new(kernel), operands: operands.to_vec() };
+        self.lowered.steps.push(LoweredStep { ways: vec![way], node: self.index });
         Ok(())
+    }
+
+    /// Another way to compute the last step, slower and with less memory.
+    pub fn or<K: Kernel + Send + Sync + 'static>(&mut self, kernel: K, operands: &[Value]) {
+        if let Some(step) = self.lowered.steps.last_mut() {
+            step.ways.push(Way { kernel: Arc::new(kernel), operands: operands.to_vec() });
+        }
     }
 
     /// Demands that `fold_zero_points` ran.

@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rasbora_device::memory::Operand;
-use rasbora_device::ops::{Overlap as KernelOverlap, Role};
 use rasbora_device::params::Field;
 use rasbora_device::program::{HASHED_FROM, Header, Io, MAGIC, StepHeader, VERSION, Work, hash};
 use thiserror::Error;
 
 use crate::cost;
-use crate::graph::{DType, Graph, Quantisation, Shape, Tensor, TensorId};
-use crate::lower::{AnyKernel, LowerError, Lowered, LoweredStep, Value, lower};
-use crate::plan::{Overlap, OverlapRule, Plan, PlanError, Request, StepUse};
+use crate::graph::{DType, Graph, Quantisation, Shape, TensorId};
+use crate::lower::{AnyKernel, LowerError, Lowered, Value, lower};
+use crate::place::{Placed, place};
+use crate::plan::{Plan, PlanError};
 use crate::target::InstructionSet;
 
 /// An ordered list of kernels with their memory.
@@ -115,25 +115,23 @@ impl Program {
     /// Where a node has no kernel or a size is out of range.
     pub fn new(graph: &Graph, isa: InstructionSet) -> Result<Self, ProgramError> {
         let lowered = lower(graph, isa)?;
-        let roots = roots(graph)?;
-        let (request, nodes) = request(graph, &lowered, &roots);
-        let plan = Plan::new(&request)?;
-        limit("an arena", plan.arena_bytes, 1 << 31)?;
-        let constants = Constants::default();
-        let assembly = Assembly { graph, lowered: &lowered, roots: &roots, plan: &plan, isa, constants };
-        let (steps, constants) = assembly.assemble(&nodes);
+        let placed = place(graph, &lowered)?;
+        limit("an arena", placed.plan.arena_bytes, 1 << 31)?;
+        let assembly = Assembly { graph, lowered: &lowered, placed: &placed, isa, constants: Constants::default() };
+        let (steps, constants) = assembly.assemble();
         limit("constants", constants.len(), 1 << 31)?;
         limit("a number of steps", steps.len(), usize::from(u16::MAX))?;
-        let port = |&id: &TensorId| port(graph, &roots, &plan, id);
+        let port = |&id: &TensorId| port(graph, &placed, id);
+        let plan = &placed.plan;
         Ok(Self {
             steps,
             constants,
-            state: state_bytes(graph, &request, &plan),
+            state: state_bytes(graph, &placed),
             arena_bytes: plan.arena_bytes,
             arena_bound_bytes: plan.bound_bytes,
             inputs: graph.inputs.iter().map(port).collect(),
             outputs: graph.outputs.iter().map(port).collect(),
-            plan,
+            plan: placed.plan,
         })
     }
 
@@ -227,83 +225,7 @@ fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), ProgramEr
     if found <= limit { Ok(()) } else { Err(ProgramError::TooLarge { what, found, limit }) }
 }
 
-/// For each tensor the one whose memory it shares: that of what it views, and of the state that it becomes.
-fn roots(graph: &Graph) -> Result<Vec<TensorId>, ProgramError> {
-    let mut roots = graph.roots();
-    if let Some((state, _)) = graph.states.iter().zip(graph.settled(&roots)).find(|(_, settled)| !settled) {
-        return Err(ProgramError::Unsettled { tensor: graph[state.tensor].name.clone() });
-    }
-    let becomes: HashMap<TensorId, TensorId> = graph.states.iter().map(|state| (state.next, state.tensor)).collect();
-    for root in &mut roots {
-        *root = becomes.get(root).copied().unwrap_or(*root);
-    }
-    Ok(roots)
-}
-
-/// What the planner must know, one entry for each node that has steps, and those nodes.
-fn request(graph: &Graph, lowered: &Lowered, roots: &[TensorId]) -> (Request, Vec<usize>) {
-    let in_arena = |id: TensorId| graph[roots[id.0]].constant.is_none().then_some(roots[id.0].0);
-    let mut request = Request { tensors: graph.tensors.iter().map(Tensor::bytes).collect(), ..Request::default() };
-    request.inputs = graph.inputs.iter().map(|id| id.0).collect();
-    for id in &graph.outputs {
-        // A constant that the caller reads is state that nobody writes.
-        let root = roots[id.0];
-        let list = if graph[root].constant.is_some() { &mut request.state } else { &mut request.outputs };
-        if !list.contains(&root.0) {
-            list.push(root.0);
-        }
-    }
-    request.state.extend(graph.states.iter().map(|state| state.tensor.0));
-    let mut nodes = Vec::new();
-    for chunk in lowered.steps.chunk_by(|a, b| a.node == b.node) {
-        nodes.push(chunk[0].node);
-        request.steps.push(step_use(chunk, &in_arena));
-    }
-    (request, nodes)
-}
-
-fn step_use(steps: &[LoweredStep], in_arena: &impl Fn(TensorId) -> Option<usize>) -> StepUse {
-    let mut used = StepUse::default();
-    for step in steps {
-        let mut scratch = 0;
-        for (need, operand) in step.kernel.needs().iter().zip(&step.operands) {
-            match *operand {
-                Value::Tensor(id) => {
-                    let list = if need.role == Role::Write { &mut used.writes } else { &mut used.reads };
-                    if let Some(tensor) = in_arena(id).filter(|tensor| !list.contains(tensor)) {
-                        list.push(tensor);
-                    }
-                }
-                Value::Scratch { bytes } => scratch += bytes.next_multiple_of(16),
-                Value::Constant(_) => {}
-            }
-        }
-        used.scratch_bytes = used.scratch_bytes.max(scratch);
-    }
-    // What one step writes, another step of the node may read: only across nodes do reads decide the order.
-    let written = used.writes.clone();
-    used.reads.retain(|tensor| !written.contains(tensor));
-    if let [step] = steps {
-        used.overlap = overlaps(step, &used, in_arena);
-    }
-    used
-}
-
-fn overlaps(step: &LoweredStep, used: &StepUse, in_arena: &impl Fn(TensorId) -> Option<usize>) -> Vec<OverlapRule> {
-    let mut rules = Vec::new();
-    for (read, &tensor) in used.reads.iter().enumerate() {
-        // A tensor that is read as several operands may only be overwritten where each of them allows it.
-        let same_offset = (0..step.operands.len())
-            .filter(|&i| matches!(step.operands[i], Value::Tensor(id) if in_arena(id) == Some(tensor)))
-            .all(|i| step.kernel.overlap(i) == KernelOverlap::SameOffset);
-        if same_offset {
-            rules.push(OverlapRule { read, write: 0, kind: Overlap::SameOffset });
-        }
-    }
-    rules
-}
-
-fn port(graph: &Graph, roots: &[TensorId], plan: &Plan, id: TensorId) -> Port {
+fn port(graph: &Graph, placed: &Placed, id: TensorId) -> Port {
     let tensor = &graph[id];
     Port {
         name: tensor.name.clone(),
@@ -311,16 +233,17 @@ fn port(graph: &Graph, roots: &[TensorId], plan: &Plan, id: TensorId) -> Port {
         dtype: tensor.dtype,
         quantisation: tensor.quantisation.clone(),
         source: tensor.source,
-        offset: plan.slots[roots[id.0].0].map_or(0, |slot| slot.offset),
+        offset: placed.slot(id).map_or(0, |slot| slot.offset),
         bytes: tensor.bytes(),
     }
 }
 
-fn state_bytes(graph: &Graph, request: &Request, plan: &Plan) -> Vec<u8> {
+fn state_bytes(graph: &Graph, placed: &Placed) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for &tensor in &request.state {
+    for &tensor in &placed.state {
         let of_state = graph.states.iter().find(|state| state.tensor.0 == tensor).map(|state| &state.initial);
-        if let (Some(slot), Some(initial)) = (plan.slots[tensor], of_state.or(graph.tensors[tensor].constant.as_ref()))
+        if let (Some(slot), Some(initial)) =
+            (placed.plan.slots[tensor], of_state.or(graph.tensors[tensor].constant.as_ref()))
         {
             bytes.resize(bytes.len().max(slot.offset + slot.bytes), 0);
             bytes[slot.offset..slot.offset + slot.bytes].copy_from_slice(initial);
@@ -352,31 +275,29 @@ impl Constants {
 struct Assembly<'a> {
     graph: &'a Graph,
     lowered: &'a Lowered,
-    roots: &'a [TensorId],
-    plan: &'a Plan,
+    placed: &'a Placed,
     isa: InstructionSet,
     constants: Constants,
 }
 
 impl Assembly<'_> {
-    /// `nodes[i]` is the node of the plan's step `i`.
-    fn assemble(mut self, nodes: &[usize]) -> (Vec<Step>, Vec<u8>) {
+    fn assemble(mut self) -> (Vec<Step>, Vec<u8>) {
         let mut steps = Vec::new();
-        for &planned in &self.plan.order {
-            let node = &self.graph.nodes[nodes[planned]];
-            let of_node: Vec<&LoweredStep> =
-                self.lowered.steps.iter().filter(|step| step.node == nodes[planned]).collect();
-            let last = of_node.len() - 1;
-            for (index, step) in of_node.into_iter().enumerate() {
+        for &planned in &self.placed.plan.order {
+            let of_node = &self.placed.nodes[planned];
+            let node = &self.graph.nodes[of_node.node];
+            let last = of_node.steps.len() - 1;
+            for (index, step) in self.lowered.steps[of_node.steps.clone()].iter().enumerate() {
                 let complete = index == last;
-                let mut scratch = self.plan.scratch[planned].map_or(0, |slot| slot.offset);
-                let operands = step.operands.iter().map(|value| self.operand(value, &mut scratch)).collect();
+                let way = &step.ways[of_node.way];
+                let mut scratch = self.placed.plan.scratch[planned].map_or(0, |slot| slot.offset);
+                let operands = way.operands.iter().map(|value| self.operand(value, &mut scratch)).collect();
                 steps.push(Step {
                     name: node.name.clone(),
                     op: node.op.name(),
-                    kernel: Arc::clone(&step.kernel),
+                    kernel: Arc::clone(&way.kernel),
                     operands,
-                    work: cost::work(step.kernel.as_ref(), self.isa),
+                    work: cost::work(way.kernel.as_ref(), self.isa),
                     macs: if complete { self.graph.node_macs(node) } else { 0 },
                     model_macs: if complete { node.model_macs } else { 0 },
                     sources: node.sources.clone(),
@@ -389,16 +310,13 @@ impl Assembly<'_> {
 
     fn operand(&mut self, value: &Value, scratch: &mut usize) -> Operand {
         match *value {
-            Value::Tensor(id) => {
-                let root = self.roots[id.0];
-                match (&self.graph[root].constant, self.plan.slots[root.0]) {
-                    (Some(constant), _) => self.constants.place(constant),
-                    (None, slot) => {
-                        let offset = slot.map_or(0, |slot| slot.offset);
-                        Operand::arena(offset as u32, self.graph[id].bytes() as u32)
-                    }
+            Value::Tensor(id) => match (&self.graph[self.placed.roots[id.0]].constant, self.placed.slot(id)) {
+                (Some(constant), _) => self.constants.place(constant),
+                (None, slot) => {
+                    let offset = slot.map_or(0, |slot| slot.offset);
+                    Operand::arena(offset as u32, self.graph[id].bytes() as u32)
                 }
-            }
+            },
             Value::Constant(index) => self.constants.place(&self.lowered.constants[index]),
             Value::Scratch { bytes } => {
                 let operand = Operand::arena(*scratch as u32, bytes as u32);
@@ -409,14 +327,14 @@ impl Assembly<'_> {
     }
 
     fn written(&self, outputs: &[TensorId]) -> Vec<Port> {
-        outputs.iter().map(|&id| port(self.graph, self.roots, self.plan, id)).collect()
+        outputs.iter().map(|&id| port(self.graph, self.placed, id)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Node, bytes_of};
+    use crate::graph::{Node, Tensor, bytes_of};
     use crate::ops::{Activation, Conv2d, Sliding};
 
     /// A 1×1 convolution of two channels to one: `out = 3·a − b + bias`, scales all 1.

@@ -24,7 +24,7 @@ const VARIANTS: [(&str, &[&str]); 4] = [
             "LogMel",
         ],
     ),
-    ("cortex-m55", &["Conv2d", "DepthwiseConv2d", "FullyConnected"]),
+    ("cortex-m55", &["Conv2d", "DepthwiseConv2d", "StackDepthwiseConv2d", "FullyConnected"]),
     ("rv32imac", &["Conv2d", "DepthwiseConv2d", "FullyConnected"]),
 ];
 

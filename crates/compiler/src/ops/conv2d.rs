@@ -141,6 +141,7 @@ impl Paired<'_> {
             inputs,
             outputs,
             strip: 1,
+            band: 0,
             padding_value,
             signed,
             zero,
@@ -158,7 +159,11 @@ impl Paired<'_> {
         let kernel = kernel(signed, zero, shift).in_strips(STRIP_BYTES);
         let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
         let operands = [site.read(0), site.constant(filters), scratch, site.write(0)];
-        site.step(kernel, &operands).map(|()| true)
+        site.step(kernel, &operands)?;
+        if let Some(backward) = kernel.backward() {
+            site.or(backward, &operands);
+        }
+        Ok(true)
     }
 }
 
@@ -189,10 +194,15 @@ impl Columns<'_> {
         let Self { window, inputs, outputs, groups, padding_value, weights, requantise } = self;
         let (bias, multipliers, scaling) = site.scales(weights, requantise)?;
         let weights = site.constant(bytes_of(by_columns(weights, window.kernel, inputs as usize)));
-        let kernel = kernels::Conv2d { window, inputs, outputs, groups, padding_value, scaling };
+        let kernel = kernels::Conv2d { window, inputs, outputs, groups, padding_value, band: 0, scaling };
         let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
         let (input, out) = (site.read(0), site.write(0));
-        site.step(kernel, &[input, weights, bias, multipliers, scratch, out])
+        let operands = [input, weights, bias, multipliers, scratch, out];
+        site.step(kernel, &operands)?;
+        if let Some(backward) = kernel.backward() {
+            site.or(backward, &operands);
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::{Columns, Paired, check_weighted, lower_i16, of_rank};
-use super::paired::{Streams, plane_streams, quad_streams};
+use super::paired::{Layer, Streams, plane_streams, quad_streams, shared_plane_streams};
 use super::quantised::is_wide;
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
@@ -32,7 +32,7 @@ pub struct DepthwiseConv2d {
 
 /// Scratch memory that a strip of planes may take: the rows that two strips share are spread twice, and an arena has
 /// little to spare.
-const STRIP_BYTES: u32 = 8192;
+const STRIP_BYTES: [u32; 5] = [1<<16, 1<<15, 1<<14, 1<<13, 6144];
 
 impl Operation for DepthwiseConv2d {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
@@ -96,18 +96,40 @@ impl Operation for DepthwiseConv2d {
         let filters = by_output(&weights, o);
         if site.isa() == InstructionSet::Armv7em {
             let weights = &filters;
-            if depth == 1
-                && inputs >= 4
-                && kernels::PlaneDepthwiseConv2d::takes(&window)
+            let planes: Option<fn(Layer<'_>) -> Option<(Streams, u8)>> = match (inputs, depth) {
+                _ if !kernels::PlaneDepthwiseConv2d::takes(&window) => None,
+                (1, _) => Some(shared_plane_streams),
+                (4.., 1) => Some(plane_streams),
+                _ => None,
+            };
+            if let Some(planes) = planes
                 && let Some((Streams { filters, signed, zero, .. }, factor)) =
-                    site.fitted(weights, requantise, plane_streams)?
+                    site.fitted(weights, requantise, planes)?
             {
-                let channels = inputs;
-                let kernel =
-                    kernels::PlaneDepthwiseConv2d { window, channels, strip: 1, padding_value, signed, zero, factor }
-                        .in_strips(STRIP_BYTES);
-                let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
-                return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
+                let (channels, shared) = (o as u32, inputs == 1);
+                let kernel = kernels::PlaneDepthwiseConv2d {
+                    window,
+                    channels,
+                    shared,
+                    strip: 1,
+                    padding_value,
+                    signed,
+                    zero,
+                    factor,
+                }
+;
+                let filters = site.constant(filters);
+                let operands = |kernel: kernels::PlaneDepthwiseConv2d| {
+                    [input, filters, Value::Scratch { bytes: kernel.scratch_bytes() as usize }, out]
+                };
+                let mut ways: Vec<_> = STRIP_BYTES.map(|bytes| kernel.in_strips(bytes)).into();
+                ways.push(kernel.in_strips(8192).halved());
+                ways.dedup();
+                site.step(ways[0], &operands(ways[0]))?;
+                for way in &ways[1..] {
+                    site.or(*way, &operands(*way));
+                }
+                return Ok(());
             }
             if depth == 1
                 && inputs >= 4

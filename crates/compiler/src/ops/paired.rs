@@ -274,14 +274,24 @@ pub(super) fn pairable(filter: &[i8]) -> bool {
 /// The streams of [`rasbora_device::isa::planes`] for a depthwise 3×3 layer of at least four outputs, and
 /// [`Planes::factor`](rasbora_device::isa::Planes::factor); `None` where no proof is found or the sums leave 32 bits.
 pub fn plane_streams(layer: Layer<'_>) -> Option<(Streams, u8)> {
+    let last = layer.bias.len().checked_sub(4)?;
+    plane_words(layer, (0..layer.bias.len()).step_by(4).flat_map(|first| first.min(last)..first.min(last) + 4))
+}
+
+/// As [`plane_streams`], of a layer whose outputs all read one input channel.
+pub fn shared_plane_streams(layer: Layer<'_>) -> Option<(Streams, u8)> {
+    plane_words(layer, 0..layer.bias.len())
+}
+
+/// The words of `outputs`.
+fn plane_words(layer: Layer<'_>, outputs: impl Iterator<Item = usize>) -> Option<(Streams, u8)> {
     let filters = filters(layer)?;
-    let last = filters.len().checked_sub(4)?;
     let (fitted, factor) = planes::FACTORS.into_iter().find_map(|factor| {
         let scale = SCALE * i64::from(factor);
         Some((fit(Layer { scale, ..layer }, &filters, &[FINE_SHIFT])?, factor))
     })?;
     let mut words: Vec<u32> = Vec::new();
-    for o in (0..filters.len()).step_by(4).flat_map(|first| first.min(last)..first.min(last) + 4) {
+    for o in outputs {
         words.extend(filters[o].as_chunks().0.iter().map(|&row| planes::taps(row)));
         let Chosen { multiplier, bias, correction } = fitted.outputs[o];
         words.extend([bias, multiplier].map(i32::cast_unsigned));

@@ -131,6 +131,13 @@ impl Plan {
         plan.verify(request)?;
         Ok(plan)
     }
+
+    /// Bytes of all that is needed while `step` runs, its scratch memory included, as if nothing shared memory.
+    pub fn live_bytes(&self, step: usize) -> usize {
+        let Some(at) = self.order.iter().position(|&other| other == step) else { return 0 };
+        let slots = self.slots.iter().chain(&self.scratch).flatten();
+        slots.filter(|slot| (slot.first..=slot.last).contains(&at)).map(|slot| slot.bytes).sum()
+    }
 }
 
 /// The best placement for one order.

@@ -78,9 +78,13 @@ pub const fn both(low: i8, high: i8) -> u32 {
     (low as u8 as u32) << 8 | (high as u8 as u32) << 24
 }
 
-/// Sizes and constants of one call: rows of output cells, of four channels.
+/// Sizes and constants of one call: rows of output cells.
 #[derive(Clone, Copy, Debug)]
 pub struct Planes {
+    /// Output channels: four, or as many as wanted where all read one channel.
+    pub channels: u32,
+    /// Whether all of them read the first of the four channels.
+    pub shared: bool,
     /// Output cells `[h, w]`.
     pub output: [u32; 2],
     /// Distance between windows on both axes, 1 or 2.
@@ -114,7 +118,7 @@ impl Planes {
 
     /// Bytes of output from the first that is written to the last.
     pub const fn reach(&self) -> u64 {
-        (self.output[0] as u64 * self.output[1] as u64).saturating_sub(1) * self.cell_step as u64 + 4
+        (self.output[0] as u64 * self.output[1] as u64).saturating_sub(1) * self.cell_step as u64 + self.channels as u64
     }
 
     /// Whether planes, stream and output have the lengths that these sizes want.
@@ -123,7 +127,8 @@ impl Planes {
             && matches!(self.stride, 1 | 2)
             && self.words() as usize <= x.len()
             && self.factor <= 16
-            && filters.len() == CHANNELS * Self::channel_words(self.signed)
+            && (self.shared || self.channels as usize == CHANNELS)
+            && filters.len() as u64 == u64::from(self.channels) * Self::channel_words(self.signed) as u64
             && self.reach() <= out.len() as u64
     }
 }
@@ -144,13 +149,14 @@ pub fn portable(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<
     for (channel, stream) in filters.chunks_exact(Planes::channel_words(planes.signed)).enumerate() {
         let &[first, second, third, bias, multiplier, ref correction @ ..] = stream else { return };
         let weights = [first, second, third].map(u32::to_le_bytes);
+        let plane = if planes.shared { 0 } else { channel };
         let correction = correction.first().copied().unwrap_or_default().cast_signed();
         for (y, column) in (0..height).flat_map(|y| (0..width).map(move |column| (y, column))) {
             let mut sum = bias.cast_signed();
             for (row, [w0, w1, _, w2]) in weights.into_iter().enumerate() {
                 for (tap, weight) in [w0, w1, w2].into_iter().enumerate() {
                     let cell = column * stride + tap;
-                    let word = x.at((y * stride + row) * planes.plane_row as usize + 4 * (cell / 2) + channel);
+                    let word = x.at((y * stride + row) * planes.plane_row as usize + 4 * (cell / 2) + plane);
                     let half = if cell & 1 == 0 { word as i16 } else { (word >> 16) as i16 };
                     sum = sum.wrapping_add(i32::from(half) * factor * i32::from(weight.cast_signed()));
                 }

@@ -7,8 +7,8 @@
 use core::ops::Range;
 
 use super::strip::Strip;
-use super::window::{count, product};
-use super::{Effort, Kernel, Need, Scaling, Scaling16, Window};
+use super::window::{Reading, bands, count, product};
+use super::{Effort, Kernel, Need, Overlap, Scaling, Scaling16, Window};
 use crate::isa::{Filters, Filters16, Isa, Line, Line16};
 use crate::memory::{Channel, Memory, Operand};
 
@@ -25,6 +25,8 @@ crate::params! {
         pub groups: u32,
         /// Value of the input outside the image: its zero point.
         pub padding_value: i8,
+        /// Rows that are computed at a time, from the last on; 0 where all are, from the first on.
+        pub band: u32,
         /// Sums to int8.
         pub scaling: Scaling,
     }
@@ -79,6 +81,33 @@ impl Conv2d {
     pub fn scratch_bytes(&self) -> u32 {
         self.strip().scratch_bytes()
     }
+
+    /// The kernel that computes its rows from the last on, so that the output may lie behind the input; `None` where it may
+    /// not then either.
+    pub fn backward(self) -> Option<Self> {
+        self.window.is_pointwise().then(|| Self { band: self.window.band(), ..self })
+    }
+
+    /// Computes the output rows `rows` from the first on.
+    #[inline(never)]
+    fn part<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 6]) {
+        let [input, weights, bias, multipliers, scratch, out] = *operands;
+        let weights = memory.constants::<i8>(weights);
+        let of_layer = self.scaling.of(memory, bias, multipliers);
+        let out = memory.view_mut::<i8>(out);
+        let strip = self.strip();
+        let (outputs, taps, step) = (self.outputs as usize, strip.taps as usize, strip.step as usize);
+        let group_len = strip.len as usize;
+        let of_group = outputs.checked_div(self.groups as usize).unwrap_or(0);
+        strip.for_each_line::<I>(rows, memory.view(input), memory.view_mut(scratch), |first, cells, line| {
+            for group in 0..self.groups as usize {
+                let range = group * of_group..(group + 1) * of_group;
+                let Some(filters) = Filters::new(taps, weights, of_layer, range) else { return };
+                let (x, out) = (line.from(group * group_len), out.from(first * outputs + group * of_group));
+                I::columns(&filters, Line { x, step, out, out_step: outputs, cells });
+            }
+        });
+    }
 }
 
 impl Kernel for Conv2d {
@@ -124,24 +153,19 @@ impl Kernel for Conv2d {
         ]
     }
 
+    fn overlap(&self, read: usize) -> Overlap {
+        match (read, self.band) {
+            (0, 0) => self.strip().overlap(self.outputs),
+            (0, band) => self.window.overlap_backward([self.inputs.saturating_mul(self.groups), self.outputs], band),
+            _ => Overlap::None,
+        }
+    }
+
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 6]) {
-        let [input, weights, bias, multipliers, scratch, out] = *operands;
-        let weights = memory.constants::<i8>(weights);
-        let of_layer = self.scaling.of(memory, bias, multipliers);
-        let out = memory.view_mut::<i8>(out);
-        let strip = self.strip();
-        let (outputs, taps, step) = (self.outputs as usize, strip.taps as usize, strip.step as usize);
-        let group_len = strip.len as usize;
-        let of_group = outputs.checked_div(self.groups as usize).unwrap_or(0);
-        strip.for_each_line::<I>(rows, memory.view(input), memory.view_mut(scratch), |first, cells, line| {
-            for group in 0..self.groups as usize {
-                let range = group * of_group..(group + 1) * of_group;
-                let Some(filters) = Filters::new(taps, weights, of_layer, range) else { return };
-                let (x, out) = (line.from(group * group_len), out.from(first * outputs + group * of_group));
-                I::columns(&filters, Line { x, step, out, out_step: outputs, cells });
-            }
-        });
+        for rows in bands(rows, self.rows(), self.band) {
+            self.part::<I>(rows, memory, operands);
+        }
     }
 }
 
@@ -239,6 +263,11 @@ impl Kernel for Conv2dF32 {
         ]
     }
 
+    fn overlap(&self, read: usize) -> Overlap {
+        let cells = [4 * self.inputs.saturating_mul(self.groups), 4 * self.outputs];
+        if read == 0 { self.window.overlap_forward(cells, Reading::Along(1)) } else { Overlap::None }
+    }
+
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 4]) {
         let [input, weights, bias, out] = *operands;
@@ -331,7 +360,7 @@ mod tests {
             let outputs = groups * random.in_range(1..7);
             let (scales, padding_value) = (random.scales(outputs), random.below(256) as u8 as i8);
             let scaling = scales.scaling;
-            let kernel = Conv2d { window, inputs, outputs, groups, padding_value, scaling };
+            let kernel = Conv2d { window, inputs, outputs, groups, padding_value, band: random.below(3), scaling };
             let input = random.i8s(product(&w.input_shape(inputs * groups)) as usize);
             let [kh, kw] = w.kernel;
             let weights = random.i8s((outputs * kh * kw * inputs) as usize);

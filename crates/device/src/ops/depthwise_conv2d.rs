@@ -9,8 +9,8 @@
 use core::ops::Range;
 
 use super::strip::Strip;
-use super::window::{count, product};
-use super::{Effort, Kernel, Need, Scaling, Window};
+use super::window::{Reading, count, product};
+use super::{Effort, Kernel, Need, Overlap, Scaling, Window};
 use crate::isa::{Channels, Isa, Line};
 use crate::memory::{Memory, Operand};
 
@@ -95,6 +95,10 @@ impl Kernel for DepthwiseConv2d {
         ]
     }
 
+    fn overlap(&self, read: usize) -> Overlap {
+        if read == 0 { self.strip().overlap(self.channels) } else { Overlap::None }
+    }
+
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 6]) {
         let [input, weights, bias, multipliers, scratch, out] = *operands;
@@ -144,6 +148,11 @@ impl Kernel for DepthwiseConv2dF32 {
             Need::constant::<f32>(&[outputs]),
             Need::write::<f32>(&w.output_shape(outputs)),
         ]
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        let cells = [self.inputs, self.outputs()].map(|channels| channels.saturating_mul(4));
+        if read == 0 { self.window.overlap_forward(cells, Reading::Along(1)) } else { Overlap::None }
     }
 
     #[inline(never)]

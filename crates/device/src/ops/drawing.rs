@@ -11,11 +11,13 @@ use rasbora_device::arithmetic::Requantise;
 use rasbora_device::isa::paired::{FINE_SHIFT, SHIFT, pair};
 use rasbora_device::isa::planes::{CHANNELS, FACTORS, taps};
 use rasbora_device::isa::quads::lanes;
+use rasbora_device::isa::stacks::{COLUMNS, ROWS, WEIGHTS};
 use rasbora_device::isa::{Paired, PairedColumn, paired_column};
 use rasbora_device::memory::{Channel, Multiplier};
 use rasbora_device::ops::{
     AveragePool, Conv2d, Conv2dI16, DepthwiseConv2d, FullyConnected, FullyConnectedI16, Kernel, LogMel, Mfcc,
-    PairedConv2d, PairedFullyConnected, PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Scaling, Scaling16, Window, mfcc,
+    PairedConv2d, PairedFullyConnected, PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Scaling, Scaling16,
+    StackDepthwiseConv2d, Window, mfcc,
 };
 use rasbora_device::params::Field;
 
@@ -250,11 +252,14 @@ impl<'a> Stream<'a> {
 
 /// How sums become outputs: rounded twice as TFLite does, or once.
 fn scaling(random: &mut Random, outputs: u32) -> Scaling {
+    let scaling = once(random, outputs);
+    if random.one_in(4) { Scaling::twice(scaling.requantise, scaling.multipliers) } else { scaling }
+}
+
+/// How sums that are rounded once become outputs.
+fn once(random: &mut Random, outputs: u32) -> Scaling {
     let multipliers = random.one_of([1, outputs]);
     let twice = Scaling::twice(random.requantise(), multipliers);
-    if random.one_in(4) {
-        return twice;
-    }
     let (signed, shift) = (random.one_in(2), random.one_of([SHIFT, FINE_SHIFT]));
     Scaling { once: true, signed, shift, zero: random.zero(), ..twice }
 }
@@ -293,6 +298,7 @@ impl Draw for Conv2d {
             outputs,
             groups,
             padding_value: random.i8(),
+            band: random.below(3),
             scaling: scaling(random, outputs),
         }
     }
@@ -471,6 +477,7 @@ impl Draw for PairedConv2d {
             inputs,
             outputs,
             strip: random.in_range(1..4) as u16,
+            band: random.below(3) as u16,
             padding_value: random.i8(),
             signed: random.one_in(2),
             zero: random.zero(),
@@ -564,10 +571,11 @@ impl Draw for QuadDepthwiseConv2d {
 
 impl Draw for PlaneDepthwiseConv2d {
     fn draw(random: &mut Random) -> Self {
-        let (stride, signed) = (random.in_range(1..3), random.one_in(2));
+        let (stride, signed, shared) = (random.in_range(1..3), random.one_in(2), random.one_in(4));
         Self {
             window: random.windows_of(|w| (w.kernel, w.dilation, w.stride) = ([3, 3], [1, 1], [stride, stride])),
-            channels: random.in_range(4..11),
+            channels: random.in_range(if shared { 1 } else { 4 }..11),
+            shared,
             strip: random.in_range(1..6),
             padding_value: random.i8(),
             signed,
@@ -578,7 +586,8 @@ impl Draw for PlaneDepthwiseConv2d {
 
     fn constant(&self, _: usize, random: &mut Random, bytes: &mut [u8]) {
         let mut stream = Stream::new(random, bytes, [9, 256 * u32::from(self.factor), FINE_SHIFT]);
-        for _ in 0..self.channels.div_ceil(CHANNELS as u32) * CHANNELS as u32 {
+        let width = if self.shared { 1 } else { CHANNELS as u32 };
+        for _ in 0..self.channels.next_multiple_of(width) {
             for _ in 0..3 {
                 let weights = stream.weights();
                 stream.push(taps(weights));
@@ -587,6 +596,30 @@ impl Draw for PlaneDepthwiseConv2d {
             stream.multiplier();
             if self.signed {
                 stream.correction();
+            }
+        }
+    }
+}
+
+impl Draw for StackDepthwiseConv2d {
+    fn draw(random: &mut Random) -> Self {
+        let channels = random.in_range(4..36);
+        let kernel = [random.in_range(1..ROWS as u32 + 1), random.in_range(1..COLUMNS as u32 + 1)];
+        Self {
+            window: random.windows_of(|w| w.kernel = kernel),
+            channels,
+            padding_value: random.i8(),
+            scaling: once(random, channels),
+        }
+    }
+
+    fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+        let [height, width] = self.window.kernel;
+        constant(&self.scaling, height * width, operand, random, bytes);
+        if operand == 1 {
+            for (at, weight) in bytes.iter_mut().enumerate() {
+                let (column, row) = (at % WEIGHTS / 4, at % 4);
+                *weight = if row < height as usize && column < width as usize { *weight } else { 0 };
             }
         }
     }

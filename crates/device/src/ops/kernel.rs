@@ -71,6 +71,16 @@ pub enum Overlap {
     None,
     /// Output and input start at the same byte, and the output is not longer.
     SameOffset,
+    /// Rows are computed from the first to the last: the output starts so many bytes before the input, or more.
+    Forward {
+        /// Bytes.
+        lead: u32,
+    },
+    /// Rows are computed from the last to the first: the output ends so many bytes behind the input, or more.
+    Backward {
+        /// Bytes.
+        lead: u32,
+    },
 }
 
 /// What an operand must be.

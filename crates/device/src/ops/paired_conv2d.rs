@@ -7,8 +7,8 @@
 
 use core::ops::Range;
 
-use super::window::product;
-use super::{Effort, Kernel, Need, Window};
+use super::window::{Reading, bands, product};
+use super::{Effort, Kernel, Need, Overlap, Window};
 use crate::isa::paired::{CHUNK, shift_known};
 use crate::isa::{Columns, Isa, Paired};
 use crate::memory::{Memory, Operand, View, ViewMut};
@@ -24,6 +24,8 @@ crate::params! {
         pub outputs: u32,
         /// Rows of output that are computed from one strip, where strips are needed.
         pub strip: u16,
+        /// Rows that are computed at a time, from the last on; 0 where all are, from the first on.
+        pub band: u16,
         /// Value of the input outside the image.
         pub padding_value: i8,
         /// See [`Paired::signed`].
@@ -78,6 +80,13 @@ impl PairedConv2d {
         of(if self.padded() { most.last().unwrap_or(1) } else { 1 })
     }
 
+    /// The kernel that computes its rows from the last on, so that the output may lie behind the input; `None` where it may
+    /// not then either.
+    pub fn backward(self) -> Option<Self> {
+        let band = u16::try_from(self.window.band()).ok();
+        band.filter(|_| self.window.is_pointwise()).map(|band| Self { band, ..self })
+    }
+
     /// Bytes of a strip, the rows under some rows of output, and what is read beyond them; 0 where none is needed. There are
     /// two of them, where a pair of cells may lie in two rows.
     #[inline(never)]
@@ -130,65 +139,14 @@ impl PairedConv2d {
             }
         }
     }
-}
 
-impl Kernel for PairedConv2d {
-    const OPCODE: u16 = 24;
-    type Operands = [Operand; 4];
-
-    fn valid(&self) -> bool {
-        let w = &self.window;
-        w.valid()
-            && (w.dilation[1] == 1 || w.kernel[1] == 1)
-            && self.inputs.wrapping_sub(1) < 1 << 24
-            && self.outputs.wrapping_sub(2) < 1 << 24
-            && self.strip > 0
-            && self.scratch_bytes() <= 1 << 26
-    }
-
-    fn layout_known(&self) -> bool {
-        shift_known(self.shift)
-    }
-
-    fn rows(&self) -> u32 {
-        self.window.rows()
-    }
-
-    fn effort(&self) -> Effort {
-        let (paired, lanes) = (self.paired(), Paired::lanes(self.outputs));
-        let pairs = self.window.output[1] / 2 + 1;
-        let copied = if self.padded() { product(&[self.strip_rows(1), self.span(), self.inputs]) } else { 0 };
-        let row = [
-            pairs.into(),
-            product(&[pairs, paired.runs]),
-            product(&[pairs, paired.steps()]),
-            product(&[pairs, lanes, paired.steps().div_ceil(CHUNK)]),
-            product(&[pairs, lanes, paired.steps()]),
-            if self.padded() { self.strip_rows(1).into() } else { 0 },
-            copied,
-        ];
-        Effort { call: u64::from(self.strip_bytes()) * 2, ..Effort::of_row(&row) }
-    }
-
-    fn needs(&self) -> [Need; 4] {
-        let w = &self.window;
-        [
-            Need::read::<i8>(&w.input_shape(self.inputs)),
-            Need::constant::<u32>(&[self.paired().output_words(), Paired::lanes(self.outputs)]),
-            Need::write::<u32>(&[self.scratch_bytes() / 4]),
-            Need::write::<i8>(&w.output_shape(self.outputs)),
-        ]
-    }
-
+    /// Computes the output rows `rows` from the first on.
     #[inline(never)]
-    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 4]) {
+    fn part<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 4]) {
         let [input, filters, scratch, out] = *operands;
         let input = memory.view::<i8>(input);
         let filters = memory.constants::<u32>(filters);
         let out = memory.view_mut::<i8>(out);
-        if rows.is_empty() {
-            return;
-        }
         let w = &self.window;
         let sums = Operand::arena(scratch.offset(), 4 * self.paired().sums());
         let Some(columns) = Columns::new(self.paired(), filters, memory.view_mut(sums)) else { return };
@@ -247,6 +205,73 @@ impl Kernel for PairedConv2d {
         }
         if let Some(last) = waiting {
             I::paired(&columns, [last, last], [of_cell(cell - 1); 2], 1);
+        }
+    }
+}
+
+impl Kernel for PairedConv2d {
+    const OPCODE: u16 = 24;
+    type Operands = [Operand; 4];
+
+    fn valid(&self) -> bool {
+        let w = &self.window;
+        w.valid()
+            && (w.dilation[1] == 1 || w.kernel[1] == 1)
+            && self.inputs.wrapping_sub(1) < 1 << 24
+            && self.outputs.wrapping_sub(2) < 1 << 24
+            && self.strip > 0
+            && self.scratch_bytes() <= 1 << 26
+    }
+
+    fn layout_known(&self) -> bool {
+        shift_known(self.shift)
+    }
+
+    fn rows(&self) -> u32 {
+        self.window.rows()
+    }
+
+    fn effort(&self) -> Effort {
+        let (paired, lanes) = (self.paired(), Paired::lanes(self.outputs));
+        let pairs = self.window.output[1] / 2 + 1;
+        let copied = if self.padded() { product(&[self.strip_rows(1), self.span(), self.inputs]) } else { 0 };
+        let row = [
+            pairs.into(),
+            product(&[pairs, paired.runs]),
+            product(&[pairs, paired.steps()]),
+            product(&[pairs, lanes, paired.steps().div_ceil(CHUNK)]),
+            product(&[pairs, lanes, paired.steps()]),
+            if self.padded() { self.strip_rows(1).into() } else { 0 },
+            copied,
+        ];
+        Effort { call: u64::from(self.strip_bytes()) * 2, ..Effort::of_row(&row) }
+    }
+
+    fn needs(&self) -> [Need; 4] {
+        let w = &self.window;
+        [
+            Need::read::<i8>(&w.input_shape(self.inputs)),
+            Need::constant::<u32>(&[self.paired().output_words(), Paired::lanes(self.outputs)]),
+            Need::write::<u32>(&[self.scratch_bytes() / 4]),
+            Need::write::<i8>(&w.output_shape(self.outputs)),
+        ]
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        let cells = [self.inputs, self.outputs];
+        match (read, self.band) {
+            (0, 0) if self.padded() => self.window.overlap_forward(cells, Reading::Before),
+            // A last column waits for the next row's first.
+            (0, 0) => self.window.overlap_forward(cells, Reading::Along(2)),
+            (0, band) => self.window.overlap_backward(cells, band.into()),
+            _ => Overlap::None,
+        }
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 4]) {
+        for rows in bands(rows, self.rows(), self.band.into()) {
+            self.part::<I>(rows, memory, operands);
         }
     }
 }

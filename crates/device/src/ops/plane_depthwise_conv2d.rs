@@ -7,8 +7,8 @@
 
 use core::ops::Range;
 
-use super::window::product;
-use super::{Effort, Kernel, Need, Window};
+use super::window::{Reading, product};
+use super::{Effort, Kernel, Need, Overlap, Window};
 use crate::isa::planes::{CHANNELS, both};
 use crate::isa::{Isa, Planes, Spread};
 use crate::memory::{Memory, Operand, View, ViewMut};
@@ -18,8 +18,10 @@ crate::params! {
     pub struct PlaneDepthwiseConv2d {
         /// The window's sizes: a kernel of 3×3, stride 1 or 2 on both axes, no dilation.
         pub window: Window,
-        /// Channels, at least 4.
+        /// Output channels; at least 4 where each has an input channel of its own.
         pub channels: u32,
+        /// Whether the input has one channel, which all output channels read.
+        pub shared: bool,
         /// Rows of output that are computed from one strip.
         pub strip: u32,
         /// Value of the input outside the image.
@@ -47,6 +49,11 @@ impl PlaneDepthwiseConv2d {
         of(most.last().unwrap_or(2))
     }
 
+    /// The kernel with strips of no more than half of the rows, so that the output may lie over some of the input.
+    pub fn halved(self) -> Self {
+        Self { strip: self.strip.min(self.window.output[0].div_ceil(2).next_multiple_of(2)), ..self }
+    }
+
     /// Input rows, or columns, under `outputs` of the output.
     fn span(&self, outputs: u32) -> u32 {
         outputs.saturating_sub(1) * self.window.stride[0] + 3
@@ -60,8 +67,15 @@ impl PlaneDepthwiseConv2d {
         cells.div_ceil(2) * CHANNELS as u32
     }
 
+    /// Channels of the input.
+    fn inputs(&self) -> u32 {
+        if self.shared { 1 } else { self.channels }
+    }
+
     fn planes(&self, rows: u32) -> Planes {
         Planes {
+            channels: if self.shared { self.channels } else { CHANNELS as u32 },
+            shared: self.shared,
             output: [rows, self.window.output[1]],
             stride: self.window.stride[0],
             cell_step: self.channels,
@@ -88,8 +102,8 @@ impl PlaneDepthwiseConv2d {
         Spread {
             rows,
             cells: w.input[1],
-            cell_step: self.channels,
-            row_step: w.input[1] * self.channels,
+            cell_step: self.inputs(),
+            row_step: w.input[1] * self.inputs(),
             odd: w.padding[1] & 1 == 1,
             padding_value: self.padding_value,
             plane_row: self.plane_row(),
@@ -139,11 +153,35 @@ impl PlaneDepthwiseConv2d {
         let to = inside.start as usize * plane_row + self.left();
         let target = planes.slice(to, planes.len().saturating_sub(to));
         let sums = self.planes(rows);
+        if self.shared {
+            spread_one(spread, image.from(from), target);
+            return I::planes(sums, planes.view(), call.filters, call.out);
+        }
         for (quad, filters) in call.filters.chunks_exact(CHANNELS * Planes::channel_words(self.signed)).enumerate() {
             let first = (CHANNELS * quad).min(channels.saturating_sub(CHANNELS));
             let start = from + first;
             I::spread(spread, image.slice(start, image.len().saturating_sub(start)), target);
             I::planes(sums, planes.view(), filters, call.out.slice(first, sums.reach() as usize));
+        }
+    }
+}
+
+/// Spreads the cells of one channel as [`Isa::spread`] does those of the first of four.
+#[inline(never)]
+fn spread_one(spread: Spread, x: View<'_, i8>, planes: ViewMut<'_, u32>) {
+    let Spread { cells, odd, padding_value, .. } = spread;
+    let (cells, odd) = (cells as usize, usize::from(odd));
+    for row in 0..spread.rows as usize {
+        let x = x.slice(row * spread.row_step as usize, cells);
+        let planes = planes.from(row * spread.plane_row as usize);
+        if odd == 1 {
+            planes.set(0, both(padding_value, x.at(0)));
+        }
+        let pairs = x.strided::<2>(odd, 2, (cells - odd) / 2);
+        let last = odd + pairs.len();
+        pairs.zip(odd..).for_each(|([low, high], pair)| planes.set(CHANNELS * pair, both(low, high)));
+        if (cells - odd) % 2 == 1 {
+            planes.set(CHANNELS * last, both(x.at(cells - 1), padding_value));
         }
     }
 }
@@ -168,7 +206,8 @@ impl Kernel for PlaneDepthwiseConv2d {
         let w = &self.window;
         w.valid()
             && Self::takes(w)
-            && self.channels.wrapping_sub(4) < 1 << 24
+            && (self.channels >= 4 || (self.shared && self.channels > 0))
+            && self.channels <= 1 << 24
             && self.strip.wrapping_sub(1) < 1 << 24
             && self.factor <= 16
             && (self.signed || self.zero == 0)
@@ -191,13 +230,18 @@ impl Kernel for PlaneDepthwiseConv2d {
     }
 
     fn needs(&self) -> [Need; 4] {
-        let quads = self.channels.div_ceil(CHANNELS as u32);
+        let channels = if self.shared { self.channels } else { self.channels.next_multiple_of(CHANNELS as u32) };
         [
-            Need::read::<i8>(&self.window.input_shape(self.channels)),
-            Need::constant::<u32>(&[quads, (CHANNELS * Planes::channel_words(self.signed)) as u32]),
+            Need::read::<i8>(&self.window.input_shape(self.inputs())),
+            Need::constant::<u32>(&[channels, Planes::channel_words(self.signed) as u32]),
             Need::write::<u32>(&[self.scratch_words()]),
             Need::write::<i8>(&self.window.output_shape(self.channels)),
         ]
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        let cells = [self.inputs(), self.channels];
+        if read == 0 { self.window.overlap_forward(cells, Reading::Along(self.strip)) } else { Overlap::None }
     }
 
     #[inline(never)]
@@ -208,7 +252,7 @@ impl Kernel for PlaneDepthwiseConv2d {
         let planes = memory.view_mut::<u32>(scratch);
         let out = memory.view_mut::<i8>(out);
         let (w, channels) = (&self.window, self.channels as usize);
-        let image_len = product(&[w.input[0], w.input[1], self.channels]) as usize;
+        let image_len = product(&[w.input[0], w.input[1], self.inputs()]) as usize;
         let out_row = w.output[1] as usize * channels;
         self.pad(planes);
         let mut row = rows.start;
@@ -240,16 +284,18 @@ mod tests {
             let kernel = PlaneDepthwiseConv2d::draw(&mut random);
             let window = kernel.window;
             let channels = kernel.channels as usize;
-            let input = random.i8s(product(&window.input_shape(1)) as usize * channels);
+            let inputs = kernel.inputs() as usize;
+            let input = random.i8s(product(&window.input_shape(1)) as usize * inputs);
             let weights = random.i8s(9 * channels);
             let mut numbers =
                 |least: i32, most: i32| -> Vec<i32> { (0..channels).map(|_| random.between(least, most)).collect() };
             let (biases, multipliers) = (numbers(-1 << 24, 1 << 24), numbers(1 << 16, 1 << 22));
             let corrections = if kernel.signed { numbers(-4096, 1024) } else { vec![0; channels] };
             let mut filters: Vec<u32> = Vec::new();
-            for first in (0..channels).step_by(4) {
-                let first = first.min(channels - 4);
-                for o in first..first + 4 {
+            let width = if kernel.shared { channels } else { 4 };
+            for first in (0..channels).step_by(width) {
+                let first = first.min(channels - width);
+                for o in first..first + width {
                     let row = |row: usize| taps([0, 1, 2].map(|tap| weights[(3 * row + tap) * channels + o]));
                     filters.extend((0..3).map(row));
                     filters.extend([biases[o], multipliers[o]].map(i32::cast_unsigned));
@@ -270,7 +316,7 @@ mod tests {
                         });
                         let value = y.zip(x).map_or(kernel.padding_value, |(y, x)| {
                             let cell = (image * window.input[0] + y) * window.input[1] + x;
-                            input[cell as usize * channels + o]
+                            input[cell as usize * inputs + o % inputs]
                         });
                         sum += i32::from(value) * i32::from(weights[tap as usize * channels + o]);
                     }

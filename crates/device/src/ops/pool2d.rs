@@ -6,8 +6,8 @@
 
 use core::ops::Range;
 
-use super::window::product;
-use super::{Effort, Kernel, Need, Window};
+use super::window::{Reading, product};
+use super::{Effort, Kernel, Need, Overlap, Window};
 use crate::isa::Isa;
 use crate::memory::{Element, Memory, Operand, View};
 
@@ -208,6 +208,11 @@ macro_rules! pool_kernels {
                     Need::read::<$element>(&self.window.input_shape(self.channels)),
                     Need::write::<$element>(&self.window.output_shape(self.channels)),
                 ]
+            }
+
+            fn overlap(&self, _: usize) -> Overlap {
+                let cell = self.channels.saturating_mul(size_of::<$element>() as u32);
+                self.window.overlap_forward([cell; 2], Reading::Along(1))
             }
 
             #[inline(never)]

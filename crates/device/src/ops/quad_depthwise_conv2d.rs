@@ -7,8 +7,8 @@
 
 use core::ops::Range;
 
-use super::window::product;
-use super::{Effort, Kernel, Need, Window};
+use super::window::{Reading, product};
+use super::{Effort, Kernel, Need, Overlap, Window};
 use crate::isa::paired::shift_known;
 use crate::isa::{Isa, Quads};
 use crate::memory::{Memory, Operand, View, ViewMut};
@@ -124,6 +124,12 @@ impl Kernel for QuadDepthwiseConv2d {
             Need::write::<i8>(&[self.scratch_bytes() as u32]),
             Need::write::<i8>(&self.window.output_shape(self.channels)),
         ]
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        let reading = if self.padded() { Reading::Before } else { Reading::Along(1) };
+        let cells = [self.channels; 2];
+        if read == 0 { self.window.overlap_forward(cells, reading) } else { Overlap::None }
     }
 
     #[inline(never)]

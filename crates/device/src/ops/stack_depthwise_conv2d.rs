@@ -6,8 +6,8 @@
 
 use core::ops::Range;
 
-use super::window::{count, product};
-use super::{Effort, Kernel, Need, Scaling, Window};
+use super::window::{Reading, count, product};
+use super::{Effort, Kernel, Need, Overlap, Scaling, Window};
 use crate::isa::stacks::{COLUMNS, ROWS, WEIGHTS};
 use crate::isa::{Isa, Stacks};
 use crate::memory::{Memory, Operand, View};
@@ -92,6 +92,11 @@ impl Kernel for StackDepthwiseConv2d {
             Need::write::<u32>(&self.columns()),
             Need::write::<i8>(&w.output_shape(self.channels)),
         ]
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        let cells = [self.channels; 2];
+        if read == 0 { self.window.overlap_forward(cells, Reading::Before) } else { Overlap::None }
     }
 
     #[inline(never)]

@@ -6,8 +6,8 @@
 
 use core::ops::Range;
 
-use super::Window;
-use super::window::count;
+use super::window::{Reading, count};
+use super::{Overlap, Window};
 use crate::isa::Isa;
 use crate::memory::{View, ViewMut};
 
@@ -61,6 +61,14 @@ impl<'a> Strip<'a> {
     pub fn scratch_bytes(&self) -> u32 {
         let bytes = if self.lies { 0 } else { self.len.saturating_mul(self.groups.into()) };
         u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
+    /// Where an output of `channels` may lie over the input: strips that are copied hold all that is under a row.
+    pub fn overlap(&self, channels: u32) -> Overlap {
+        let one_line = self.window.is_pointwise() || self.window.input[1] == 1;
+        let reading = if self.lies { Reading::Along(1) } else { Reading::Before };
+        let cells = [self.channels.saturating_mul(self.groups), channels];
+        if self.lies && one_line { Overlap::None } else { self.window.overlap_forward(cells, reading) }
     }
 
     /// Copies that fill a strip.

@@ -9,7 +9,7 @@ pub use super::drawing::{Draw, Random};
 use super::{Kernel, Need, Overlap, Role, Scaling, check};
 use crate::isa::paired::{self, FINE_SHIFT, Rounding, SHIFT};
 use crate::isa::{Armv6m, Armv7em, Armv7m, Helium, Portable, Rv32im};
-use crate::memory::{Memory, Multiplier, Operand};
+use crate::memory::{Memory, Multiplier, Operand, Space};
 use crate::params::Field;
 
 impl Random {
@@ -164,8 +164,65 @@ where
         arena[written.clone()].fill(0xaa);
         run(kernel, 0..kernel.rows(), Memory::new(constants, arena), &operands);
         assert_eq!(arena[written.clone()], whole, "{isa} differs: {kernel:?}");
+        for read in 0..N {
+            if let Some(overlaid) = overlaid(kernel, operands, read) {
+                let found = run_overlaid(kernel, run, constants, (arena, &operands), &overlaid);
+                assert_eq!(found, whole, "{isa} differs with its output over operand {read}: {kernel:?}");
+            }
+        }
     }
     whole
+}
+
+/// `operands`, with the output as far over operand `read` as the kernel allows where it computes rows in order, and the
+/// others behind both; `None` where it allows nothing.
+fn overlaid<K: Kernel, const N: usize>(kernel: &K, operands: [Operand; N], read: usize) -> Option<[Operand; N]> {
+    let (input, output) = (operands[read], operands[N - 1]);
+    let starts = match kernel.overlap(read) {
+        Overlap::Forward { lead } if lead < output.bytes => [lead, 0],
+        Overlap::Backward { lead } if lead < output.bytes => {
+            let end = output.bytes.max(input.bytes + lead);
+            [end - lead - input.bytes, end - output.bytes]
+        }
+        _ => return None,
+    };
+    let mut end = (starts[0] + input.bytes).max(starts[1] + output.bytes);
+    let mut moved = operands;
+    for (index, operand) in moved.iter_mut().enumerate().filter(|(_, operand)| operand.space() == Space::Arena) {
+        let start = match index {
+            _ if index == read => starts[0],
+            _ if index == N - 1 => starts[1],
+            _ => end.next_multiple_of(16),
+        };
+        end = end.max(start + operand.bytes);
+        *operand = Operand::arena(start, operand.bytes);
+    }
+    Some(moved)
+}
+
+/// Runs `kernel` in two parts over `overlaid`, and returns what it writes. What it reads is in `arena`, at its operands.
+fn run_overlaid<K: Kernel<Operands = [Operand; N]>, const N: usize>(
+    kernel: &K,
+    run: fn(&K, Range<u32>, Memory<'_>, &[Operand; N]),
+    constants: &[u8],
+    (arena, operands): (&[u8], &[Operand; N]),
+    overlaid: &[Operand; N],
+) -> Vec<u8> {
+    let place = |operand: &Operand| operand.offset() as usize..(operand.offset() + operand.bytes) as usize;
+    let in_arena = |&index: &usize| overlaid[index].space() == Space::Arena;
+    let end = (0..N).filter(in_arena).map(|index| place(&overlaid[index]).end).max().unwrap_or(0);
+    let (mut memory, start) = aligned(&vec![0x55; end]);
+    let memory = &mut memory[start..];
+    for (index, need) in kernel.needs().into_iter().enumerate() {
+        if need.role == Role::Read && in_arena(&index) {
+            memory[place(&overlaid[index])].copy_from_slice(&arena[place(&operands[index])]);
+        }
+    }
+    let middle = kernel.rows() / 2;
+    for rows in [0..middle, middle..kernel.rows()] {
+        run(kernel, rows, Memory::new(constants, memory), overlaid);
+    }
+    memory[place(&overlaid[N - 1])].to_vec()
 }
 
 /// Runs `kernel` with its output over operand 0, in two parts, and returns what it writes.

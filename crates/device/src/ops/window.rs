@@ -3,6 +3,8 @@
 use core::hint::black_box;
 use core::ops::Range;
 
+use super::Overlap;
+
 /// Products of sizes, which cannot overflow: each factor is below 2^16 or the product saturates.
 #[inline]
 pub(crate) fn product(factors: &[u32]) -> u64 {
@@ -37,6 +39,30 @@ crate::params! {
         /// Cells `[top, left]` by which the first window starts outside the image.
         pub padding: [u32; 2],
     }
+}
+
+/// When a kernel reads what is under the rows that it writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reading {
+    /// All of it, before it writes the first byte of them.
+    Before,
+    /// Until so many rows are written.
+    Along(u32),
+}
+
+/// The parts of `rows` in the order in which they are computed: all at once where `band` is 0; else rows are counted from the
+/// last of `height` on, and computed `band` at a time.
+pub(crate) fn bands(rows: Range<u32>, height: u32, band: u32) -> impl Iterator<Item = Range<u32>> {
+    let (mut rest, band) = match band {
+        0 => (rows, u32::MAX),
+        _ => (height.saturating_sub(rows.end)..height.saturating_sub(rows.start), band),
+    };
+    core::iter::from_fn(move || {
+        let start = rest.end.saturating_sub(band).max(rest.start);
+        let part = start..rest.end;
+        rest.end = start;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 impl Window {
@@ -85,6 +111,57 @@ impl Window {
             Some(image) => (image, row - image * self.output[0]),
             None => (0, 0),
         }
+    }
+
+    /// Rows of a band: few calls of a kernel, of some cells each, and little that lies between output and input.
+    pub(crate) fn band(&self) -> u32 {
+        const BANDS: u32 = 16;
+        const CELLS: u32 = 16;
+        self.rows().div_ceil(BANDS).max(CELLS.div_ceil(self.output[1].max(1)))
+    }
+
+    /// Whether windows are cells, each under the one that it gives.
+    pub(crate) fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] && self.input == self.output
+    }
+
+    /// Where the output may lie over the input, if rows are computed from the first on. `cells` are the bytes of a cell of
+    /// input and of output.
+    ///
+    /// With `w(r)` the rows that are written when row `g(r)` of the input may still be read, the lead is
+    /// `maxᵣ(w(r) · out row − g(r) · in row)`; both are linear in the row, but for where the padding and the image end.
+    pub(crate) fn overlap_forward(&self, cells: [u32; 2], reading: Reading) -> Overlap {
+        let row = |cell: u32, width: u32| i128::from(cell) * i128::from(width);
+        let (input, output) = (row(cells[0], self.input[1]), row(cells[1], self.output[1]));
+        let [height, stride, padding] = [self.output[0], self.stride[0], self.padding[0]].map(i128::from);
+        let at_once = match reading {
+            Reading::Before => 0,
+            Reading::Along(rows) => rows.into(),
+        };
+        let turn = padding / stride.max(1);
+        let mut lead = 0;
+        for image in [0, i128::from(self.batch) - 1] {
+            for y in [0, turn, turn + 1, height - at_once, height - 1] {
+                let y = y.min(height - 1).max(0);
+                let written = image * height + (y + at_once).min(height);
+                let read = image * i128::from(self.input[0]) + (y * stride - padding).max(0);
+                lead = lead.max(written * output - read * input);
+            }
+        }
+        Overlap::Forward { lead: u32::try_from(lead).unwrap_or(u32::MAX) }
+    }
+
+    /// Where the output may lie over the input, if rows are computed `band` at a time from the last on: a pointwise layer's
+    /// anywhere far enough behind it. With rows up to `r` left to be read, those behind `r − band` may be written, so the lead
+    /// is `maxᵣ((rows − r + band − 1) · out row − (rows − 1 − r) · in row)`.
+    pub(crate) fn overlap_backward(&self, cells: [u32; 2], band: u32) -> Overlap {
+        if !self.is_pointwise() {
+            return Overlap::None;
+        }
+        let [input, output] = cells.map(|cell| i128::from(cell) * i128::from(self.output[1]));
+        let (rows, band) = (i128::from(self.rows()), i128::from(band.min(self.rows())));
+        let lead = (band * output).max(rows * output - (rows - band) * input);
+        Overlap::Backward { lead: u32::try_from(lead).unwrap_or(u32::MAX) }
     }
 
     /// Along axis `axis` (0 = h, 1 = w), for output position `at`: where tap 0 lies (negative in the padding), and the

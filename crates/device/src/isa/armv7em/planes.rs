@@ -137,11 +137,14 @@ pub struct Call {
     zero: i32,
     factor: u32,
     channels: u32,
+    /// From a channel's planes to the next.
+    plane_step: u32,
 }
 
 impl Call {
     pub fn new(planes: Planes, x: *const u32, filters: *const u32, out: *mut i8) -> Self {
-        let Planes { output: [height, width], stride, cell_step, plane_row, signed, zero, factor } = planes;
+        let Planes { channels, shared, output, stride, cell_step, plane_row, signed, zero, factor } = planes;
+        let [height, width] = output;
         let two_rows = 4 * plane_row * 2 * stride;
         Self {
             x,
@@ -158,12 +161,13 @@ impl Call {
             signed: signed.into(),
             zero,
             factor: factor.into(),
-            channels: 4,
+            channels,
+            plane_step: if shared { 0 } else { 4 },
         }
     }
 }
 
-/// All cells of four channels. The parameter does nothing, as in [`spread`].
+/// All cells of all channels. The parameter does nothing, as in [`spread`].
 ///
 /// r0–r4 weights, r12 the planes. Channels with corrections are told by the carry, which no instruction of a loop changes.
 /// s0 bias, s1 multiplier, s3 distance of columns of the output, s4 of rows, s5 where the rows end for now, s6 correction, s7
@@ -308,8 +312,9 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         "vmov s7, r5",
         "vmov s11, r7",
         "vmov s12, r8",
-        "add r7, r7, #4",
+        "ldr r9, [r6, #{plane_step}]",
         "add r8, r8, #1",
+        "add r7, r7, r9",
         "str r7, [r6]",
         "str r8, [r6, #{out}]",
         "vmov r6, s14",
@@ -538,5 +543,6 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         zero = const offset_of!(Call, zero),
         factor = const offset_of!(Call, factor),
         channels = const offset_of!(Call, channels),
+        plane_step = const offset_of!(Call, plane_step),
     )
 }
