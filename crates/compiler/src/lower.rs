@@ -263,6 +263,28 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
+    /// Adds a step that each of `kernels` computes: from the fastest to the one that takes the least memory, some of which may
+    /// be the same.
+    ///
+    /// # Errors
+    /// Where there is none, or its parameters are out of its range.
+    pub fn step_of<K: Kernel + PartialEq + Send + Sync + 'static, const N: usize>(
+        &mut self,
+        mut kernels: Vec<K>,
+        operands: impl Fn(&K) -> [Value; N],
+    ) -> Result<(), LowerError> {
+        kernels.dedup();
+        let mut kernels = kernels.into_iter();
+        let first = kernels.next().ok_or_else(|| self.refuse("has no kernel".into()))?;
+        let of_first = operands(&first);
+        self.step(first, &of_first)?;
+        kernels.for_each(|kernel| {
+            let operands = operands(&kernel);
+            self.or(kernel, &operands);
+        });
+        Ok(())
+    }
+
     /// Another way to compute the last step, slower and with less memory.
     pub fn or<K: Kernel + Send + Sync + 'static>(&mut self, kernel: K, operands: &[Value]) {
         if let Some(step) = self.lowered.steps.last_mut() {

@@ -20,6 +20,7 @@ const VARIANTS: [(&str, &[&str]); 4] = [
             "PairedFullyConnected",
             "QuadDepthwiseConv2d",
             "PlaneDepthwiseConv2d",
+            "PlaneConv2d",
             "Mfcc",
             "LogMel",
         ],

@@ -4,7 +4,7 @@ use rasbora_device::arithmetic::Requantise;
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::paired::{Streams, streams};
+use super::paired::{Streams, plane_stream, streams};
 use super::quantised::{channel_multipliers, expect_dtype, is_wide};
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
@@ -110,7 +110,10 @@ pub fn lower_i16(
 /// Scratch memory that a strip of input may take: the rows that two strips share are copied twice.
 const STRIP_BYTES: u32 = 3328;
 
-/// A convolution of one group, for the kernel with paired weights.
+/// Scratch memory that a strip of planes may take: the rows that two strips share are spread twice.
+pub const PLANE_BYTES: [u32; 4] = [1 << 16, 1 << 15, 1 << 14, 1 << 13];
+
+/// A convolution of one group, for the kernels with paired weights or a plane.
 pub struct Paired<'a> {
     /// The window's sizes.
     pub window: kernels::Window,
@@ -133,6 +136,18 @@ impl Paired<'_> {
     /// Where scales are missing or sizes out of range.
     pub fn lower(self, site: &mut Site<'_>) -> Result<bool, LowerError> {
         let Self { window, inputs, outputs, padding_value, weights, requantise } = self;
+        if inputs == 1
+            && kernels::PlaneConv2d::takes(&window)
+            && let Some((Streams { filters, signed, zero, .. }, factor)) =
+                site.fitted(weights, requantise, plane_stream)?
+        {
+            let kernel = kernels::PlaneConv2d { window, outputs, strip: 1, padding_value, signed, zero, factor };
+            let (input, filters, out) = (site.read(0), site.constant(filters), site.write(0));
+            let strips = PLANE_BYTES.map(|bytes| kernel.in_strips(bytes)).into();
+            let scratch = |kernel: &kernels::PlaneConv2d| Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+            site.step_of(strips, |kernel| [input, filters, scratch(kernel), out])?;
+            return Ok(true);
+        }
         if window.dilation[1] != 1 && window.kernel[1] != 1 {
             return Ok(false);
         }

@@ -4,8 +4,8 @@ use rasbora_device::isa::stacks::COLUMNS;
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::conv2d::{Columns, Paired, check_weighted, lower_i16, of_rank};
-use super::paired::{Layer, Streams, plane_streams, quad_streams, shared_plane_streams};
+use super::conv2d::{Columns, PLANE_BYTES, Paired, check_weighted, lower_i16, of_rank};
+use super::paired::{Streams, plane_streams, quad_streams};
 use super::quantised::is_wide;
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
@@ -29,10 +29,6 @@ pub struct DepthwiseConv2d {
     /// The input outside the image.
     pub padding_value: i32,
 }
-
-/// Scratch memory that a strip of planes may take: the rows that two strips share are spread twice, and an arena has
-/// little to spare.
-const STRIP_BYTES: [u32; 5] = [1<<16, 1<<15, 1<<14, 1<<13, 6144];
 
 impl Operation for DepthwiseConv2d {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
@@ -96,40 +92,21 @@ impl Operation for DepthwiseConv2d {
         let filters = by_output(&weights, o);
         if site.isa() == InstructionSet::Armv7em {
             let weights = &filters;
-            let planes: Option<fn(Layer<'_>) -> Option<(Streams, u8)>> = match (inputs, depth) {
-                _ if !kernels::PlaneDepthwiseConv2d::takes(&window) => None,
-                (1, _) => Some(shared_plane_streams),
-                (4.., 1) => Some(plane_streams),
-                _ => None,
-            };
-            if let Some(planes) = planes
+            if depth == 1
+                && inputs >= 4
+                && kernels::PlaneDepthwiseConv2d::takes(&window)
                 && let Some((Streams { filters, signed, zero, .. }, factor)) =
-                    site.fitted(weights, requantise, planes)?
+                    site.fitted(weights, requantise, plane_streams)?
             {
-                let (channels, shared) = (o as u32, inputs == 1);
-                let kernel = kernels::PlaneDepthwiseConv2d {
-                    window,
-                    channels,
-                    shared,
-                    strip: 1,
-                    padding_value,
-                    signed,
-                    zero,
-                    factor,
-                }
-;
+                let channels = inputs;
+                let kernel =
+                    kernels::PlaneDepthwiseConv2d { window, channels, strip: 1, padding_value, signed, zero, factor };
                 let filters = site.constant(filters);
-                let operands = |kernel: kernels::PlaneDepthwiseConv2d| {
+                let shortest = kernel.in_strips(PLANE_BYTES[PLANE_BYTES.len() - 1]).halved();
+                let strips = PLANE_BYTES.map(|bytes| kernel.in_strips(bytes)).into_iter().chain([shortest]);
+                return site.step_of(strips.collect(), |kernel| {
                     [input, filters, Value::Scratch { bytes: kernel.scratch_bytes() as usize }, out]
-                };
-                let mut ways: Vec<_> = STRIP_BYTES.map(|bytes| kernel.in_strips(bytes)).into();
-                ways.push(kernel.in_strips(8192).halved());
-                ways.dedup();
-                site.step(ways[0], &operands(ways[0]))?;
-                for way in &ways[1..] {
-                    site.or(*way, &operands(*way));
-                }
-                return Ok(());
+                });
             }
             if depth == 1
                 && inputs >= 4

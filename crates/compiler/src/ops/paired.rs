@@ -279,7 +279,7 @@ pub fn plane_streams(layer: Layer<'_>) -> Option<(Streams, u8)> {
 }
 
 /// As [`plane_streams`], of a layer whose outputs all read one input channel.
-pub fn shared_plane_streams(layer: Layer<'_>) -> Option<(Streams, u8)> {
+pub fn plane_stream(layer: Layer<'_>) -> Option<(Streams, u8)> {
     plane_words(layer, 0..layer.bias.len())
 }
 

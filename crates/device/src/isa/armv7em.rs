@@ -120,11 +120,11 @@ impl Isa for Armv7em {
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     #[inline(always)]
-    fn planes(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
-        if planes.fits(x, filters, out) {
+    fn planes<const PITCH: usize>(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
+        if planes.fits::<PITCH>(x, filters, out) {
             let mut call = planes::Call::new(planes, x.as_ptr(), filters.as_ptr(), out.as_mut_ptr());
             // SAFETY: `fits` has checked that planes, stream and output have the lengths that the sizes want.
-            unsafe { planes::planes::<0>(&mut call) }
+            unsafe { planes::planes::<PITCH>(&mut call) }
         }
     }
 

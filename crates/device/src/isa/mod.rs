@@ -115,9 +115,9 @@ pub trait Isa {
         planes::spread_portably(spread, x, planes);
     }
 
-    /// Depthwise output cells of four channels, see [`planes`]; nothing where the lengths do not fit.
-    fn planes(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
-        planes::portable(planes, x, filters, out);
+    /// Output cells of 3×3 windows over planes, see [`planes`]; nothing where the lengths do not fit.
+    fn planes<const PITCH: usize>(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
+        planes::portable::<PITCH>(planes, x, filters, out);
     }
 
     /// The largest of samples and 1.

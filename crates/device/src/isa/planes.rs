@@ -32,6 +32,8 @@ pub struct Spread {
     pub odd: bool,
     /// The other half of a word that holds just one cell.
     pub padding_value: i8,
+    /// Words of a pair of cells.
+    pub pitch: u32,
     /// Words from a row of planes to the next.
     pub plane_row: u32,
 }
@@ -39,15 +41,16 @@ pub struct Spread {
 impl Spread {
     /// Words that a row of cells writes.
     pub const fn row_words(&self) -> u64 {
-        4 * (self.cells as u64 + self.odd as u64).div_ceil(2)
+        self.pitch as u64 * (self.cells as u64 + self.odd as u64).div_ceil(2)
     }
 
-    /// Whether input and planes have the lengths that these sizes want.
+    /// Whether there are four channels, and input and planes have the lengths that these sizes want.
     pub fn fits(&self, x: View<'_, i8>, planes: ViewMut<'_, u32>) -> bool {
         let last = |count: u32, step: u32| u64::from(count.saturating_sub(1)) * u64::from(step);
         let read = last(self.rows, self.row_step) + last(self.cells, self.cell_step) + 4;
         self.rows > 0
             && self.cells > 0
+            && self.pitch as usize == CHANNELS
             && read <= x.len() as u64
             && last(self.rows, self.plane_row) + self.row_words() <= planes.len() as u64
     }
@@ -78,13 +81,12 @@ pub const fn both(low: i8, high: i8) -> u32 {
     (low as u8 as u32) << 8 | (high as u8 as u32) << 24
 }
 
-/// Sizes and constants of one call: rows of output cells.
+/// Sizes and constants of one call: rows of output cells. `PITCH` is the number of planes that lie beside each other: four, of
+/// an output channel each, or one, which all output channels read.
 #[derive(Clone, Copy, Debug)]
 pub struct Planes {
-    /// Output channels: four, or as many as wanted where all read one channel.
+    /// Output channels.
     pub channels: u32,
-    /// Whether all of them read the first of the four channels.
-    pub shared: bool,
     /// Output cells `[h, w]`.
     pub output: [u32; 2],
     /// Distance between windows on both axes, 1 or 2.
@@ -109,11 +111,11 @@ impl Planes {
 
     /// Words of planes that are read. Outputs are computed by two on both axes, so there is a row, or two, too much below an
     /// odd number of them.
-    pub const fn words(&self) -> u32 {
+    pub const fn words<const PITCH: usize>(&self) -> u32 {
         let [rows, columns] = [self.output[0].div_ceil(2), self.output[1].div_ceil(2)];
         let pairs = if self.stride == 1 { columns } else { 2 * columns } + 1;
         let rows = (2 * rows).saturating_sub(1) * self.stride + 2;
-        rows.saturating_mul(self.plane_row).saturating_add(4 * pairs)
+        rows.saturating_mul(self.plane_row).saturating_add(PITCH as u32 * pairs)
     }
 
     /// Bytes of output from the first that is written to the last.
@@ -122,12 +124,13 @@ impl Planes {
     }
 
     /// Whether planes, stream and output have the lengths that these sizes want.
-    pub fn fits(&self, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) -> bool {
+    pub fn fits<const PITCH: usize>(&self, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) -> bool {
         self.output.iter().all(|&count| count > 0)
             && matches!(self.stride, 1 | 2)
-            && self.words() as usize <= x.len()
+            && self.words::<PITCH>() as usize <= x.len()
             && self.factor <= 16
-            && (self.shared || self.channels as usize == CHANNELS)
+            && self.channels > 0
+            && (PITCH == 1 || self.channels as usize == PITCH)
             && filters.len() as u64 == u64::from(self.channels) * Self::channel_words(self.signed) as u64
             && self.reach() <= out.len() as u64
     }
@@ -139,8 +142,8 @@ pub const fn taps([w0, w1, w2]: [i8; 3]) -> u32 {
 }
 
 /// The formula, in plain Rust.
-pub fn portable(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
-    if !planes.fits(x, filters, out) {
+pub fn portable<const PITCH: usize>(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<'_, i8>) {
+    if !planes.fits::<PITCH>(x, filters, out) {
         return;
     }
     let rounding = Rounding { zero: planes.zero, shift: FINE_SHIFT };
@@ -149,14 +152,14 @@ pub fn portable(planes: Planes, x: View<'_, u32>, filters: &[u32], out: ViewMut<
     for (channel, stream) in filters.chunks_exact(Planes::channel_words(planes.signed)).enumerate() {
         let &[first, second, third, bias, multiplier, ref correction @ ..] = stream else { return };
         let weights = [first, second, third].map(u32::to_le_bytes);
-        let plane = if planes.shared { 0 } else { channel };
+        let plane = channel % PITCH;
         let correction = correction.first().copied().unwrap_or_default().cast_signed();
         for (y, column) in (0..height).flat_map(|y| (0..width).map(move |column| (y, column))) {
             let mut sum = bias.cast_signed();
             for (row, [w0, w1, _, w2]) in weights.into_iter().enumerate() {
                 for (tap, weight) in [w0, w1, w2].into_iter().enumerate() {
                     let cell = column * stride + tap;
-                    let word = x.at((y * stride + row) * planes.plane_row as usize + 4 * (cell / 2) + plane);
+                    let word = x.at((y * stride + row) * planes.plane_row as usize + PITCH * (cell / 2) + plane);
                     let half = if cell & 1 == 0 { word as i16 } else { (word >> 16) as i16 };
                     sum = sum.wrapping_add(i32::from(half) * factor * i32::from(weight.cast_signed()));
                 }

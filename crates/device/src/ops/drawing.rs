@@ -16,7 +16,7 @@ use rasbora_device::isa::{Paired, PairedColumn, paired_column};
 use rasbora_device::memory::{Channel, Multiplier};
 use rasbora_device::ops::{
     AveragePool, Conv2d, Conv2dI16, DepthwiseConv2d, FullyConnected, FullyConnectedI16, Kernel, LogMel, Mfcc,
-    PairedConv2d, PairedFullyConnected, PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Scaling, Scaling16,
+    PairedConv2d, PairedFullyConnected, PlaneConv2d, PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Scaling, Scaling16,
     StackDepthwiseConv2d, Window, mfcc,
 };
 use rasbora_device::params::Field;
@@ -571,11 +571,10 @@ impl Draw for QuadDepthwiseConv2d {
 
 impl Draw for PlaneDepthwiseConv2d {
     fn draw(random: &mut Random) -> Self {
-        let (stride, signed, shared) = (random.in_range(1..3), random.one_in(2), random.one_in(4));
+        let (stride, signed) = (random.in_range(1..3), random.one_in(2));
         Self {
             window: random.windows_of(|w| (w.kernel, w.dilation, w.stride) = ([3, 3], [1, 1], [stride, stride])),
-            channels: random.in_range(if shared { 1 } else { 4 }..11),
-            shared,
+            channels: random.in_range(4..11),
             strip: random.in_range(1..6),
             padding_value: random.i8(),
             signed,
@@ -585,18 +584,33 @@ impl Draw for PlaneDepthwiseConv2d {
     }
 
     fn constant(&self, _: usize, random: &mut Random, bytes: &mut [u8]) {
-        let mut stream = Stream::new(random, bytes, [9, 256 * u32::from(self.factor), FINE_SHIFT]);
-        let width = if self.shared { 1 } else { CHANNELS as u32 };
-        for _ in 0..self.channels.next_multiple_of(width) {
-            for _ in 0..3 {
-                let weights = stream.weights();
-                stream.push(taps(weights));
-            }
-            stream.bias();
-            stream.multiplier();
-            if self.signed {
-                stream.correction();
-            }
+        planes(self.channels.next_multiple_of(CHANNELS as u32), (self.factor, self.signed), random, bytes);
+    }
+}
+
+impl Draw for PlaneConv2d {
+    fn draw(random: &mut Random) -> Self {
+        let PlaneDepthwiseConv2d { window, strip, padding_value, signed, zero, factor, .. } = Draw::draw(random);
+        Self { window, outputs: random.in_range(1..11), strip, padding_value, signed, zero, factor }
+    }
+
+    fn constant(&self, _: usize, random: &mut Random, bytes: &mut [u8]) {
+        planes(self.outputs, (self.factor, self.signed), random, bytes);
+    }
+}
+
+/// The stream of `channels` channels over planes.
+fn planes(channels: u32, (factor, signed): (u8, bool), random: &mut Random, bytes: &mut [u8]) {
+    let mut stream = Stream::new(random, bytes, [9, 256 * u32::from(factor), FINE_SHIFT]);
+    for _ in 0..channels {
+        for _ in 0..3 {
+            let weights = stream.weights();
+            stream.push(taps(weights));
+        }
+        stream.bias();
+        stream.multiplier();
+        if signed {
+            stream.correction();
         }
     }
 }

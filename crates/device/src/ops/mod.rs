@@ -28,7 +28,9 @@ pub mod mfcc;
 pub mod paired_conv2d;
 pub mod paired_fully_connected;
 pub mod peak;
+mod plane_conv2d;
 pub mod plane_depthwise_conv2d;
+mod plane_strip;
 pub mod pool2d;
 pub mod quad_depthwise_conv2d;
 pub mod quantise;
@@ -58,6 +60,7 @@ pub use outputs16::Scaling16;
 pub use paired_conv2d::PairedConv2d;
 pub use paired_fully_connected::PairedFullyConnected;
 pub use peak::Peak;
+pub use plane_conv2d::PlaneConv2d;
 pub use plane_depthwise_conv2d::PlaneDepthwiseConv2d;
 pub use pool2d::{AveragePool, AveragePoolF32, AveragePoolI16, MaxPool, MaxPoolF32, MaxPoolI16};
 pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
@@ -102,6 +105,7 @@ macro_rules! for_every_kernel {
             27 => LinearAdd,
             28 => PlaneDepthwiseConv2d,
             29 => StackDepthwiseConv2d,
+            31 => PlaneConv2d,
             40 => Peak,
             41 => Mfcc,
             42 => LogMel,

@@ -27,7 +27,7 @@ pub struct Cells {
 
 impl Cells {
     pub fn new(spread: Spread, x: *const i8, planes: *mut u32) -> Self {
-        let Spread { rows, cells, cell_step, row_step, odd, padding_value, plane_row } = spread;
+        let Spread { rows, cells, cell_step, row_step, odd, padding_value, plane_row, .. } = spread;
         let padding = u32::from_le_bytes([padding_value.cast_unsigned(); 4]);
         Self { x, planes, cell_step, rows, cells, padding, odd: odd.into(), row_step, plane_row: 4 * plane_row }
     }
@@ -137,14 +137,11 @@ pub struct Call {
     zero: i32,
     factor: u32,
     channels: u32,
-    /// From a channel's planes to the next.
-    plane_step: u32,
 }
 
 impl Call {
     pub fn new(planes: Planes, x: *const u32, filters: *const u32, out: *mut i8) -> Self {
-        let Planes { channels, shared, output, stride, cell_step, plane_row, signed, zero, factor } = planes;
-        let [height, width] = output;
+        let Planes { channels, output: [height, width], stride, cell_step, plane_row, signed, zero, factor } = planes;
         let two_rows = 4 * plane_row * 2 * stride;
         Self {
             x,
@@ -162,12 +159,11 @@ impl Call {
             zero,
             factor: factor.into(),
             channels,
-            plane_step: if shared { 0 } else { 4 },
         }
     }
 }
 
-/// All cells of all channels. The parameter does nothing, as in [`spread`].
+/// All cells of all channels, of `PITCH` planes. That it is a parameter also keeps the function out of objects, as in [`spread`].
 ///
 /// r0–r4 weights, r12 the planes. Channels with corrections are told by the carry, which no instruction of a loop changes.
 /// s0 bias, s1 multiplier, s3 distance of columns of the output, s4 of rows, s5 where the rows end for now, s6 correction, s7
@@ -184,7 +180,7 @@ impl Call {
 /// # Safety
 /// Planes, stream and output must have the lengths that the sizes want.
 #[unsafe(naked)]
-pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
+pub unsafe extern "C" fn planes<const PITCH: usize>(call: &mut Call) {
     naked_asm!(
         ".cpu cortex-m4",
         ".fpu fpv4-sp-d16",
@@ -198,7 +194,7 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         // The words of four cells of a row, and the planes a row on.
         ".macro next_row first, second",
         "ldr \\first, [r12]",
-        "ldr \\second, [r12, #16]",
+        "ldr \\second, [r12, #{pair}]",
         "add r12, r12, r5",
         ".endm",
         // An output from the words of four cells.
@@ -274,14 +270,10 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         ".endm",
         ".macro load_2",
         "ldr r6, [r12]",
-        "ldr r7, [r12, #16]",
+        "ldr r7, [r12, #{pair}]",
         ".endm",
         "push {{r4-r11, lr}}",
         "vmov s14, r0",
-        "ldr r1, [r0]",
-        "ldr r2, [r0, #{out}]",
-        "vmov s11, r1",
-        "vmov s12, r2",
         "vldr s8, [r0, #{plane_row}]",
         "vldr s15, [r0, #{out_row}]",
         "vldr s10, [r0, #{zero}]",
@@ -289,41 +281,36 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         "20:",
         "vmov r6, s14",
         "ldr r12, [r6, #{filters}]",
+        "ldr r11, [r6, #{signed}]",
+        "ldr r10, [r6, #{factor}]",
         "ldm r12!, {{r7-r9}}",
-        "vldr s0, [r12]",
-        "vldr s1, [r12, #4]",
-        "ldr r10, [r6, #{signed}]",
-        "add r12, r12, #8",
-        "cmp r10, #0",
+        "vldmia r12!, {{s0-s1}}",
+        "cmp r11, #0",
         "beq 21f",
         "vldmia r12!, {{s6}}",
         "21:",
         "str r12, [r6, #{filters}]",
-        "ldr r10, [r6, #{factor}]",
         "taps r0, r7, 0",
         "taps r1, r7, 8",
         "taps r2, r8, 0",
         "taps r3, r8, 8",
         "taps r4, r9, 0",
         "taps r5, r9, 8",
-        "ldr r7, [r6]",
+        "ldr r12, [r6]",
         "ldr r8, [r6, #{out}]",
-        "vldr s13, [r6, #{width}]",
-        "vmov s7, r5",
-        "vmov s11, r7",
-        "vmov s12, r8",
-        "ldr r9, [r6, #{plane_step}]",
-        "add r8, r8, #1",
-        "add r7, r7, r9",
-        "str r7, [r6]",
-        "str r8, [r6, #{out}]",
-        "vmov r6, s14",
-        "vmov r12, s11",
-        "vmov r11, s13",
+        "ldr r11, [r6, #{width}]",
         "ldr r7, [r6, #{cell_step}]",
-        "ldr r8, [r6, #{stride}]",
+        "ldr r9, [r6, #{stride}]",
         "ldr r10, [r6, #{signed}]",
-        "cmp r8, #1",
+        "vmov s7, r5",
+        "vmov s11, r12",
+        "vmov s12, r8",
+        "vmov s13, r11",
+        "add lr, r12, #{plane_step}",
+        "add r8, r8, #1",
+        "str lr, [r6]",
+        "str r8, [r6, #{out}]",
+        "cmp r9, #1",
         "bne 50f",
         "vmov.f32 s4, s15",
         "ldr r8, [r6, #{height}]",
@@ -360,7 +347,7 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         "vmov lr, s12",
         "vmov r5, s3",
         "vmov r9, s5",
-        "add r12, r12, #16",
+        "add r12, r12, #{pair}",
         "add lr, lr, r5, lsl #1",
         "add r9, r9, r5, lsl #1",
         "vmov s13, r11",
@@ -421,29 +408,29 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         "vmov r11, s0",
         "load_2",
         "far r8, r6, r7, r0, r1",
-        "ldr r6, [r12, #32]",
+        "ldr r6, [r12, #{pair}*2]",
         "far r9, r7, r6, r0, r1",
         "add r12, r12, lr",
         "load_2",
         "far r8, r6, r7, r2, r3",
-        "ldr r6, [r12, #32]",
+        "ldr r6, [r12, #{pair}*2]",
         "far r9, r7, r6, r2, r3",
         "add r12, r12, lr",
         "load_2",
         "far r8, r6, r7, r4, r5",
         "far r10, r6, r7, r0, r1",
-        "ldr r6, [r12, #32]",
+        "ldr r6, [r12, #{pair}*2]",
         "far r9, r7, r6, r4, r5",
         "far r11, r7, r6, r0, r1",
         "add r12, r12, lr",
         "load_2",
         "far r10, r6, r7, r2, r3",
-        "ldr r6, [r12, #32]",
+        "ldr r6, [r12, #{pair}*2]",
         "far r11, r7, r6, r2, r3",
         "add r12, r12, lr",
         "load_2",
         "far r10, r6, r7, r4, r5",
-        "ldr r6, [r12, #32]",
+        "ldr r6, [r12, #{pair}*2]",
         "far r11, r7, r6, r4, r5",
         "bhs 55f",
         "vmov r6, s1",
@@ -505,7 +492,7 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         "bls 80f",
         "ldr r7, [r6, #{cell_step}]",
         "ldr r10, [r6, #{signed}]",
-        "add r12, r12, #32",
+        "add r12, r12, #{pair}*2",
         "add r9, r9, r7, lsl #1",
         "vmov s13, r11",
         "vmov s11, r12",
@@ -529,6 +516,9 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         ".purgem signed",
         ".purgem load_2",
         shift = const FINE_SHIFT,
+        // Bytes of a pair of cells, and from the planes of a channel to those of the next.
+        pair = const 4 * PITCH,
+        plane_step = const if PITCH == 1 { 0 } else { 4 },
         filters = const offset_of!(Call, filters),
         out = const offset_of!(Call, out),
         plane_row = const offset_of!(Call, plane_row),
@@ -543,6 +533,5 @@ pub unsafe extern "C" fn planes<const UNUSED: u32>(call: &mut Call) {
         zero = const offset_of!(Call, zero),
         factor = const offset_of!(Call, factor),
         channels = const offset_of!(Call, channels),
-        plane_step = const offset_of!(Call, plane_step),
     )
 }
