@@ -213,7 +213,7 @@ impl<'a> Site<'a> {
         let Some(bias) = self.input(2).values::<i32>() else { return Ok(None) };
         let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), bias.len())
             .map_err(|reason| self.refuse(reason))?;
-        Ok(streams(Layer { weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE }))
+        Ok(streams(Layer { weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE, grain: 1 }))
     }
 
     /// The operands and parameters by which the sums of a layer with `weights`, one output's after the other's, become its

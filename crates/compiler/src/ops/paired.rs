@@ -16,7 +16,7 @@ use rasbora_device::arithmetic::{Requantise, multiply};
 use rasbora_device::isa::Paired;
 use rasbora_device::isa::paired::{FINE_SHIFT, OFFSET, SCALE, SHIFT, pair};
 use rasbora_device::isa::planes;
-use rasbora_device::isa::quads::lanes;
+use rasbora_device::isa::quads::{GRAIN, lanes};
 use rasbora_device::memory::Multiplier;
 use rasbora_device::ops::Scaling;
 
@@ -43,6 +43,8 @@ pub struct Layer<'a> {
     pub requantise: Requantise,
     /// What the kernel's accumulators are scaled by.
     pub scale: i64,
+    /// What corrections are multiples of: bytes times so much, or any words where it is 1.
+    pub grain: i64,
 }
 
 /// Constants of a layer for the kernels.
@@ -254,14 +256,16 @@ pub fn scales(layer: Layer<'_>) -> Scales {
 pub fn quad_streams(layer: Layer<'_>) -> Option<Streams> {
     let filters = filters(layer)?;
     let last = filters.len().checked_sub(4)?;
-    let fitted = fit(layer, &filters, &[FINE_SHIFT, SHIFT])?;
+    let fitted = fit(Layer { grain: GRAIN.into(), ..layer }, &filters, &[FINE_SHIFT, SHIFT])?;
     let mut words: Vec<u32> = Vec::new();
     for first in (0..filters.len()).step_by(4) {
         let first = first.min(last);
         words.extend(fitted.outputs[first..][..4].iter().map(|chosen| chosen.bias.cast_unsigned()));
         let taps = filters[first].len();
-        words.extend((0..taps).flat_map(|tap| lanes([0, 1, 2, 3].map(|o| filters[first + o][tap]))));
-        words.extend(fitted.tail(first..first + 4));
+        words.extend((0..taps).map(|tap| lanes([0, 1, 2, 3].map(|o| filters[first + o][tap]))));
+        let corrections = [0, 1, 2, 3].map(|o| (fitted.outputs[first + o].correction / GRAIN) as u8);
+        words.extend(fitted.signed.then_some(u32::from_le_bytes(corrections)));
+        words.extend(fitted.outputs[first..][..4].iter().map(|chosen| chosen.multiplier.cast_unsigned()));
     }
     Some(fitted.streams(words))
 }
@@ -339,7 +343,8 @@ fn fit_shift(layer: Layer<'_>, outputs: &[(Steps, f64)], shift: u32, split: bool
             if let Some(value) = steps.constant {
                 return Some(Chosen::constant(value, zero.into(), shift));
             }
-            fits(steps, nominal(*real, layer.scale, shift), zero.into(), shift, split)?.choose(steps, bias, split)
+            let fit = |m| steps.fit(m, zero.into(), shift, split)?.choose(steps, bias, split.then_some(layer.grain));
+            near(nominal(*real, layer.scale, shift), REACH).find_map(fit)
         };
         let outputs = outputs.iter().zip(layer.bias).map(output).collect::<Option<Vec<_>>>()?;
         Some(Fitted { outputs, signed: split, zero, shift })
@@ -348,10 +353,22 @@ fn fit_shift(layer: Layer<'_>, outputs: &[(Steps, f64)], shift: u32, split: bool
 }
 
 impl Fit {
-    /// `None` where a sum leaves 32 bits.
-    pub(super) fn choose(self, steps: &Steps, bias: i32, split: bool) -> Option<Chosen> {
-        let beta = self.beta.middle();
-        let correction = if split { self.negative.middle() - beta } else { 0 };
+    /// `None` where a sum leaves 32 bits, or corrections of that grain, where there are any, do not fit.
+    pub(super) fn choose(self, steps: &Steps, bias: i32, grain: Option<i64>) -> Option<Chosen> {
+        let middle = self.beta.middle();
+        let wanted = self.negative.middle() - middle;
+        let correction = grain.map_or(0, |grain| (wanted + grain / 2).div_euclid(grain) * grain);
+        let byte = |grain: i64| grain == 1 || i8::try_from(correction / grain).is_ok();
+        // What β may be that is also right for negative sums.
+        let (least, most) = match grain {
+            Some(_) => (self.negative.least - correction, self.negative.most - correction),
+            None => (middle, middle),
+        };
+        let (least, most) = (least.max(self.beta.least), most.min(self.beta.most));
+        if least > most || !grain.is_none_or(byte) {
+            return None;
+        }
+        let beta = middle.max(least).min(most);
         let scaled = |sum: i64| i32::try_from(steps.scale * sum + beta).ok();
         let correction = i32::try_from(correction).ok()?;
         let corrected = |sum: i64| scaled(sum)?.checked_add(correction);
@@ -479,8 +496,14 @@ mod tests {
         let (multiplier, requantise) = (quantise_multiplier(real), Requantise { zero_point, min, max: 127 });
         // Two taps of 127 and a bias spread the sums enough; the range is what counts.
         let weights: Vec<i8> = (0..2 * 64).map(|i| if i % 2 == 0 { 127 } else { -127 }).collect();
-        let layer =
-            Layer { weights: &weights, bias: &[sums, -sums], multipliers: &[multiplier], requantise, scale: 256 };
+        let layer = Layer {
+            weights: &weights,
+            bias: &[sums, -sums],
+            multipliers: &[multiplier],
+            requantise,
+            scale: 256,
+            grain: 1,
+        };
         let Some(streams) = streams(layer) else { return false };
         let words: Vec<i32> =
             streams.filters.chunks(4).map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
@@ -520,8 +543,14 @@ mod tests {
         let multipliers = [quantise_multiplier(1e-7), quantise_multiplier(0.01)];
         for (bias, zero_point) in [(-200_000_000, -128), (300_000_000, -128), (200_000_000, 5)] {
             let requantise = Requantise { zero_point, min: -128, max: 127 };
-            let layer =
-                Layer { weights: &weights, bias: &[bias, 100], multipliers: &multipliers, requantise, scale: SCALE };
+            let layer = Layer {
+                weights: &weights,
+                bias: &[bias, 100],
+                multipliers: &multipliers,
+                requantise,
+                scale: SCALE,
+                grain: 1,
+            };
             let streams = streams(layer).expect("streams");
             let words: Vec<i32> = streams.filters.as_chunks().0.iter().map(|&word| i32::from_le_bytes(word)).collect();
             let [constant, multiplier] = [words[0], words[words.len() - 3]];

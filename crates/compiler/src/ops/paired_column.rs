@@ -72,7 +72,7 @@ fn with_one_multiplier(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split:
             let beta = Bounds { least, most }.middle();
             let only = |value| Bounds { least: value, most: value };
             let fit = Fit { beta: only(beta), negative: only(beta + correction), ..fit };
-            fit.choose(steps, bias, split)
+            fit.choose(steps, bias, split.then_some(1))
         };
         outputs.iter().zip(bias).map(choose).collect()
     })
@@ -100,7 +100,7 @@ fn one_correction(order: &mut [&Steps], fit: impl Fn(&Steps) -> Option<Fit>) -> 
 /// A multiplier and a correction for each output.
 fn with_own_multipliers(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split: bool) -> Option<Vec<Chosen>> {
     let choose = |((steps, nominal), &bias): (&(Steps, f64), &i32)| {
-        fits(steps, *nominal, zero.into(), SHIFT, split)?.choose(steps, bias, split)
+        fits(steps, *nominal, zero.into(), SHIFT, split)?.choose(steps, bias, split.then_some(1))
     };
     outputs.iter().zip(bias).map(choose).collect()
 }
@@ -177,7 +177,8 @@ mod tests {
             let multipliers: Vec<Multiplier> = (0..count).map(multiplier).collect();
             let zero_point = if case % 3 == 0 { number(256) as i32 - 128 } else { -128 };
             let requantise = Requantise { zero_point, min: -128, max: 127 };
-            let layer = Layer { weights: &weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE };
+            let layer =
+                Layer { weights: &weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE, grain: 1 };
             let Some(streams) = streams(layer) else { continue };
             let Streams { filters, multiplier, correction, zero } = streams;
             shared += usize::from(multiplier != 0);

@@ -1,17 +1,22 @@
 //! Depthwise sums of four neighbouring channels, for instruction sets that multiply 16-bit halves.
 //!
-//! A word of input holds one cell of four channels. Two widenings (`SXTB16`) make it `[x₀, x₂]` and `[x₁, x₃]`, and the
-//! weights of a tap are two words of 16-bit halves in the same order, each 256 times its int8 weight. The accumulators
-//! therefore come out scaled by 256, as in [`paired`](super::paired), and are requantised as there.
+//! A word of input holds one cell of four channels, and a word of weights is `[w₁, w₀, w₃, w₂]`. One instruction makes of each
+//! word the bytes 0 and 2 as 16-bit halves (`SXTB16`), and one 256 times the bytes 1 and 3 (a mask): products of the one
+//! word's low bytes and the other's high ones therefore come out scaled by 256, as in [`paired`](super::paired), and are
+//! requantised as there.
 //!
 //! Where the channels are no multiple of four, the last four overlap those before: both give the same bytes. Then words
 //! of input do not lie at multiples of 4, which single loads of Armv7E-M allow.
 //!
-//! **Stream.** `filters` is for each four channels: four biases, two words a tap, four corrections where there are any,
-//! four multipliers.
+//! **Stream.** `filters` is for each four channels: four biases, a word a tap, one word of four corrections where there are any,
+//! each a byte and [`GRAIN`] times as large, four multipliers.
 
 use super::paired::{Rounding, requantise, widen};
 use crate::memory::{View, ViewMut};
+
+/// What corrections are multiples of.
+pub const GRAIN: i32 = 1 << GRAIN_BITS;
+pub(super) const GRAIN_BITS: u32 = 3;
 
 /// Sizes and constants of one call: a row of output cells. Distances are in bytes of the input.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +48,8 @@ impl Quads {
     /// Words of `filters`.
     pub const fn filter_words(&self) -> u64 {
         let taps = self.kernel[0] as u64 * self.kernel[1] as u64;
-        let around = 8 + 4 * self.signed as u64;
-        taps.saturating_mul(2).saturating_add(around).saturating_mul(self.quads() as u64)
+        let around = 8 + self.signed as u64;
+        taps.saturating_add(around).saturating_mul(self.quads() as u64)
     }
 
     /// Whether input, stream and output have the lengths that these sizes want.
@@ -65,14 +70,14 @@ impl Quads {
     }
 }
 
-/// The two words of a tap's weights, for four channels.
-pub const fn lanes([w0, w1, w2, w3]: [i8; 4]) -> [u32; 2] {
-    [both(w0, w2), both(w1, w3)]
+/// The word of a tap's weights, for four channels.
+pub const fn lanes([w0, w1, w2, w3]: [i8; 4]) -> u32 {
+    u32::from_le_bytes([w1 as u8, w0 as u8, w3 as u8, w2 as u8])
 }
 
-/// 256 times both, as halves.
-const fn both(low: i8, high: i8) -> u32 {
-    (low as u8 as u32) << 8 | (high as u8 as u32) << 24
+/// 256 times the bytes 1 and 3, as halves.
+const fn upper(word: u32) -> u32 {
+    word & 0xff00_ff00
 }
 
 /// The formula, in plain Rust.
@@ -94,18 +99,18 @@ pub fn portable(quads: Quads, x: View<'_, i8>, filters: &[u32], out: ViewMut<'_,
                     let tap = tap_y * quads.steps[0] as usize + tap_x * quads.steps[1] as usize;
                     let start = cell * quads.cell_step as usize + tap + first;
                     let x = u32::from_le_bytes([0, 1, 2, 3].map(|o| x.at(start + o).cast_unsigned()));
-                    let [x_even, x_odd] = [widen(x), widen(x.rotate_right(8))];
-                    let [even, odd] = [word(at), word(at + 1)];
-                    let products = [low(even, x_even), low(odd, x_odd), high(even, x_even), high(odd, x_odd)];
+                    let [even, odd] = [(upper(word(at)), widen(x)), (widen(word(at)), upper(x))];
+                    let products = [low(even), low(odd), high(even), high(odd)];
                     for (sum, product) in sums.iter_mut().zip(products) {
                         *sum = sum.wrapping_add(product);
                     }
-                    at += 2;
+                    at += 1;
                 }
             }
             for (o, &sum) in sums.iter().enumerate() {
-                let correction = if quads.signed { word(at + o).cast_signed() } else { 0 };
-                let multiplier = word(at + 4 * usize::from(quads.signed) + o).cast_signed();
+                let correction = if quads.signed { word(at).to_le_bytes()[o].cast_signed() } else { 0 };
+                let correction = GRAIN * i32::from(correction);
+                let multiplier = word(at + usize::from(quads.signed) + o).cast_signed();
                 out.set(cell * channels + first + o, requantise(sum, multiplier, correction, rounding));
             }
         }
@@ -113,11 +118,11 @@ pub fn portable(quads: Quads, x: View<'_, i8>, filters: &[u32], out: ViewMut<'_,
 }
 
 /// The product of the low halves (`SMLABB`).
-const fn low(a: u32, b: u32) -> i32 {
+const fn low((a, b): (u32, u32)) -> i32 {
     a as i16 as i32 * b as i16 as i32
 }
 
 /// The product of the high halves (`SMLATT`).
-const fn high(a: u32, b: u32) -> i32 {
-    low(a >> 16, b >> 16)
+const fn high((a, b): (u32, u32)) -> i32 {
+    low((a >> 16, b >> 16))
 }

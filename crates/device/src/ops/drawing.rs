@@ -561,9 +561,12 @@ impl Draw for QuadDepthwiseConv2d {
             (0..4).for_each(|_| stream.bias());
             for _ in 0..taps {
                 let weights = stream.weights();
-                lanes(weights).into_iter().for_each(|word| stream.push(word));
+                stream.push(lanes(weights));
             }
-            (0..4).filter(|_| self.signed).for_each(|_| stream.correction());
+            if self.signed {
+                let corrections: [i8; 4] = core::array::from_fn(|_| stream.random.i8());
+                stream.push(u32::from_le_bytes(corrections.map(i8::cast_unsigned)));
+            }
             (0..4).for_each(|_| stream.multiplier());
         }
     }

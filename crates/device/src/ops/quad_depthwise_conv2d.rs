@@ -171,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::isa::paired::{Rounding, requantise};
-    use crate::isa::quads::lanes;
+    use crate::isa::quads::{GRAIN, lanes};
     use crate::ops::testing::{Draw, Random, bytes, run, values};
 
     #[test]
@@ -186,7 +186,8 @@ mod tests {
             let mut numbers =
                 |least: i32, most: i32| -> Vec<i32> { (0..channels).map(|_| random.between(least, most)).collect() };
             let (biases, multipliers) = (numbers(-1 << 20, 1 << 20), numbers(1 << 20, 1 << 26));
-            let corrections = if kernel.signed { numbers(-1024, 256) } else { vec![0; channels] };
+            let corrections: Vec<i32> = numbers(-128, 127).iter().map(|&byte| GRAIN * byte).collect();
+            let corrections = if kernel.signed { corrections } else { vec![0; channels] };
             let mut filters: Vec<u32> = Vec::new();
             for first in (0..channels).step_by(4) {
                 let first = first.min(channels - 4);
@@ -194,10 +195,11 @@ mod tests {
                     |of: &[i32]| -> Vec<u32> { of[first..][..4].iter().map(|word| word.cast_unsigned()).collect() };
                 filters.extend(words(&biases));
                 for tap in 0..taps {
-                    filters.extend(lanes([0, 1, 2, 3].map(|o| weights[tap * channels + first + o])));
+                    filters.push(lanes([0, 1, 2, 3].map(|o| weights[tap * channels + first + o])));
                 }
                 if kernel.signed {
-                    filters.extend(words(&corrections));
+                    let bytes = [0, 1, 2, 3].map(|o| (corrections[first + o] / GRAIN) as u8);
+                    filters.push(u32::from_le_bytes(bytes));
                 }
                 filters.extend(words(&multipliers));
             }
