@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask demo`, `test`, `examples`, `no-std`, `wasm`, `fuzz`, `figures`.
+//! The developer's commands: `cargo xtask demo`, `test`, `examples`, `no-std`, `wasm`, `fuzz`, `host-speed`, `figures`.
 //!
 //! They run the real binary and the real tests, as a user would, and install what a fresh machine lacks.
 
@@ -6,6 +6,7 @@ mod demo;
 mod examples;
 mod figures;
 mod fuzz;
+mod host_speed;
 mod no_std;
 mod packages;
 mod test;
@@ -46,6 +47,14 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Time models on this machine by our host program and by LiteRT's optimised kernels, in turn.
+    HostSpeed {
+        /// Folder with the models of the corpus.
+        #[arg(long)]
+        corpus: Option<std::path::PathBuf>,
+        /// `.tflite` files; the keyword, person and image models of the corpus where none is named.
+        models: Vec<std::path::PathBuf>,
+    },
     /// Measure the figures again and write them into the documents.
     Figures {
         /// Folder with the models of the corpus.
@@ -62,6 +71,7 @@ fn main() -> Result<()> {
         Command::NoStd => no_std::no_std(),
         Command::Wasm { output } => wasm::wasm(&output),
         Command::Fuzz { seconds } => fuzz::fuzz(seconds),
+        Command::HostSpeed { corpus, models } => host_speed::host_speed(corpus, models),
         Command::Figures { corpus } => figures::figures(corpus),
     }
 }

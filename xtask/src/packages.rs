@@ -66,6 +66,11 @@ pub fn for_boards() -> Result<()> {
     install(BOARDS.iter())
 }
 
+/// Installs what the oracles need and this machine lacks.
+pub fn for_oracles() -> Result<()> {
+    install(ORACLES.iter())
+}
+
 /// Installs what the tests need and this machine lacks.
 pub fn for_tests() -> Result<()> {
     install(BOARDS.iter().chain(ORACLES).chain(C).chain(DOWNLOAD).chain(NODE))
