@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rasbora_device::interpreter::{AllKernels, Interpreter};
-use rasbora_device::isa::Portable;
+use rasbora_device::isa::Wide;
 use rasbora_device::ops::Fault;
 use thiserror::Error;
 
@@ -81,7 +81,7 @@ pub fn opcodes(packed: &[u8]) -> Result<BTreeSet<u16>, HostError> {
 }
 
 /// The interpreter that the host runs.
-pub type HostInterpreter<'a> = Interpreter<'a, AllKernels, Portable>;
+pub type HostInterpreter<'a> = Interpreter<'a, AllKernels, Wide>;
 
 impl Host {
     /// Packs `program` and allocates its arena.

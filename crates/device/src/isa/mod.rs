@@ -16,6 +16,10 @@ pub mod quads;
 mod rv32im;
 mod scalar;
 pub mod stacks;
+#[cfg(not(target_os = "none"))]
+mod vector;
+#[cfg(not(target_os = "none"))]
+mod wide;
 
 pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
@@ -30,6 +34,8 @@ pub use quads::Quads;
 pub use rv32im::Rv32im;
 pub use scalar::Armv7m;
 pub use stacks::Stacks;
+#[cfg(not(target_os = "none"))]
+pub use wide::Wide;
 
 use crate::cepstrum::Cepstrum;
 use crate::memory::{View, ViewMut};

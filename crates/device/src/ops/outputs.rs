@@ -93,11 +93,16 @@ impl Outputs<'_> {
         self.bias.len()
     }
 
+    /// How sums are rounded once.
+    pub(crate) fn rounding(&self) -> Rounding {
+        Rounding { zero: self.scaling.zero, shift: self.scaling.shift }
+    }
+
     /// Makes outputs of `sums`, from output `first` on.
     #[inline(never)]
     pub(crate) fn store(&self, first: usize, sums: &[i32], out: ViewMut<'_, i8>) {
-        let Scaling { requantise: range, once, signed, zero, shift, .. } = *self.scaling;
-        let rounding = Rounding { zero, shift };
+        let Scaling { requantise: range, once, signed, .. } = *self.scaling;
+        let rounding = self.rounding();
         match (once, signed) {
             (true, false) => self.each(first, sums, out, |sum, bias, [m]| {
                 requantise(sum.wrapping_shl(8).wrapping_add(bias), m, 0, rounding)

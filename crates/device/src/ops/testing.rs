@@ -8,7 +8,7 @@ use core::ops::Range;
 pub use super::drawing::{Draw, Random};
 use super::{Kernel, Need, Overlap, Role, Scaling, check};
 use crate::isa::paired::{self, FINE_SHIFT, Rounding, SHIFT};
-use crate::isa::{Armv6m, Armv7em, Armv7m, Helium, Portable, Rv32im};
+use crate::isa::{Armv6m, Armv7em, Armv7m, Helium, Portable, Rv32im, Wide};
 use crate::memory::{Memory, Multiplier, Operand, Space};
 use crate::params::Field;
 
@@ -160,6 +160,7 @@ where
         ("Rv32im", K::run::<Rv32im>),
         ("Armv7em", K::run::<Armv7em>),
         ("Helium", K::run::<Helium>),
+        ("Wide", K::run::<Wide>),
     ] {
         arena[written.clone()].fill(0xaa);
         run(kernel, 0..kernel.rows(), Memory::new(constants, arena), &operands);
