@@ -38,8 +38,8 @@ pub fn fit(array: &Array, file: &str, wanted: &Signature) -> Result<Fitted, Box<
             (bytes_of(values.iter().map(|&value| value as f32)), "numbers taken as float32".into())
         }
         (Values::Whole(values), _) => whole(values, file, wanted)?,
-        (Values::F32(values), DType::I8 | DType::U8) => quantise(values, file, wanted)?,
-        (Values::F64(values), DType::I8 | DType::U8) => {
+        (Values::F32(values), DType::I8 | DType::U8 | DType::I16) => quantise(values, file, wanted)?,
+        (Values::F64(values), DType::I8 | DType::U8 | DType::I16) => {
             let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
             quantise(&values, file, wanted)?
         }
@@ -85,7 +85,7 @@ fn without_ones(shape: &[usize]) -> &[usize] {
 fn wrong_dtype(array: &Array, file: &str, wanted: &Signature) -> Box<Misfit> {
     let own = dtype_name(wanted.dtype);
     let help = match (wanted.dtype, wanted.quantisation) {
-        (DType::I8 | DType::U8, Some(_)) => {
+        (DType::I8 | DType::U8 | DType::I16, Some(_)) => {
             format!(
                 "save .astype(np.{own}) for values that are quantised already, or .astype(np.float32) for real values"
             )
@@ -133,15 +133,19 @@ fn quantise(values: &[f32], file: &str, wanted: &Signature) -> Result<(Vec<u8>, 
 
 /// The quantised bytes, and how many values were out of range.
 pub fn quantised(values: &[f32], dtype: DType, scale: f32, zero_point: i32) -> (Vec<u8>, u64) {
-    let (low, high) = if dtype == DType::U8 { (0.0, 255.0) } else { (-128.0, 127.0) };
+    let (low, high) = match dtype {
+        DType::U8 => (0.0, 255.0),
+        DType::I16 => (f64::from(i16::MIN), f64::from(i16::MAX)),
+        _ => (-128.0, 127.0),
+    };
     let mut saturated = 0;
     let bytes = values
         .iter()
-        .map(|value| {
+        .flat_map(|value| {
             let integer = f64::from((value / scale).round()) + f64::from(zero_point);
             saturated += u64::from(integer < low || integer > high);
-            // The low byte is the element for int8 and uint8 alike.
-            integer.clamp(low, high) as i32 as u8
+            // The low bytes are the element, whatever its sign.
+            (integer.clamp(low, high) as i32).to_le_bytes().into_iter().take(dtype.bytes() as usize)
         })
         .collect();
     (bytes, saturated)
@@ -167,6 +171,7 @@ mod tests {
         assert!(fitted.done.contains("1 of 3 values out of range"), "{}", fitted.done);
         let infinite = array(&[1, 3], Values::F32(vec![f32::INFINITY, f32::NEG_INFINITY, 0.0]));
         assert_eq!(fit(&infinite, "f", &wants(DType::U8, Some((0.5, 3)))).unwrap().bytes, [255, 0, 3]);
+        assert_eq!(fit(&infinite, "f", &wants(DType::I16, Some((0.5, 0)))).unwrap().bytes, [255, 127, 0, 128, 0, 0]);
     }
 
     #[test]

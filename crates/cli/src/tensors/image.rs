@@ -122,7 +122,7 @@ fn numbers(
         .collect();
     match (wanted.dtype, wanted.quantisation) {
         (DType::F32, _) => Ok((bytes_of(reals), meaning)),
-        (DType::I8 | DType::U8, Some((scale, zero_point))) => {
+        (DType::I8 | DType::U8 | DType::I16, Some((scale, zero_point))) => {
             let (bytes, saturated) = quantised(&reals, wanted.dtype, scale, zero_point);
             let outside = match saturated {
                 0 => String::new(),

@@ -42,6 +42,7 @@ pub fn read(bytes: &[u8]) -> Result<Array, String> {
     let values = match (kind, size) {
         ('i', 1) => Values::I8(elements(data, false, columns, &shape, i8::from_le_bytes)),
         ('u', 1) => Values::U8(elements(data, false, columns, &shape, u8::from_le_bytes)),
+        ('i', 2) => Values::I16(elements(data, swap, columns, &shape, i16::from_le_bytes)),
         ('i', 4) => Values::I32(elements(data, swap, columns, &shape, i32::from_le_bytes)),
         ('f', 4) => Values::F32(elements(data, swap, columns, &shape, f32::from_le_bytes)),
         ('f', 8) => Values::F64(elements(data, swap, columns, &shape, f64::from_le_bytes)),
@@ -205,6 +206,12 @@ mod tests {
     fn big_endian_floats_are_read() {
         let file = npy("{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }", &1.5f32.to_be_bytes());
         assert_eq!(read(&file).unwrap().values, Values::F32(vec![1.5]));
+    }
+
+    #[test]
+    fn halves_are_read() {
+        let file = npy("{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }", &[1, 2, 0xff, 0xff]);
+        assert_eq!(read(&file).unwrap().values, Values::I16(vec![0x201, -1]));
     }
 
     #[test]
