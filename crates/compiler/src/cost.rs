@@ -170,6 +170,13 @@ const TABLE: &[(u16, [Coefficients; 2])] = &[
     (Rescale::OPCODE, [fitted([1_000.0, 0.0], &[55.0, 180.0]), fitted([600.0, 0.0], &[55.0, 80.0])]),
     (QuantiseI16::OPCODE, [fitted([889.0, 0.0], &[55.0, 488.0]), fitted([531.0, 0.0], &[55.0, 35.2])]),
     (DequantiseI16::OPCODE, [fitted([898.0, 0.0], &[55.0, 208.0]), fitted([530.0, 0.0], &[55.0, 8.81])]),
+    (
+        DepthwiseConv2dI16::OPCODE,
+        [
+            fitted([6_600.0, 0.0], &[400.0, 400.0, 400.0, 25.0, 80.0, 11.0]),
+            fitted([1_900.0, 0.0], &[300.0, 300.0, 200.0, 12.0, 50.0, 7.0]),
+        ],
+    ),
 ];
 
 /// Rows of a kernel, and the instructions that they take at most on the cores of `isa`.

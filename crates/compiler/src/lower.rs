@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use rasbora_device::arithmetic::{Requantise, narrowed};
+use rasbora_device::arithmetic::{Requantise, WORD, narrowed};
 use rasbora_device::isa::paired::SCALE;
 use rasbora_device::memory::Channel;
-use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap, Scaling, Scaling16};
+use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap, Rounding16, Scaling, Scaling16};
 use rasbora_device::params::Field;
 use thiserror::Error;
 
@@ -229,12 +229,12 @@ impl<'a> Site<'a> {
         Ok((self.constant(bytes_of(bias)), self.constant(bytes_of(multipliers)), scaling))
     }
 
-    /// The operand and parameters by which the sums of a layer of 16-bit inputs become its outputs. Its tensors are those of
-    /// [`Site::fitted`].
+    /// The operand and parameters by which the sums of a layer of 16-bit inputs with `weights`, one output's after the
+    /// other's, become its outputs. Its tensors are those of [`Site::fitted`].
     ///
     /// # Errors
     /// Where scales are missing or out of range.
-    pub fn channels(&mut self, activation: Activation) -> Result<(Value, Scaling16), LowerError> {
+    pub fn channels(&mut self, weights: &[i8], activation: Activation) -> Result<(Value, Scaling16), LowerError> {
         let (bias, output) = (self.input(2), self.output(0));
         let refuse = |reason| self.refuse(reason);
         let (min, max) = activation.range_i16(output).map_err(refuse)?;
@@ -242,12 +242,23 @@ impl<'a> Site<'a> {
         let multipliers =
             quantised::channel_multipliers(self.input(0), self.input(1), output, biases.len()).map_err(refuse)?;
         let wide = quantised::is_wide(bias);
-        let mut bytes = vec![0; biases.len() * Channel::BYTES];
-        for (output, (bias, bytes)) in biases.into_iter().zip(bytes.chunks_exact_mut(Channel::BYTES)).enumerate() {
+        let channel = |(output, &bias): (usize, &i64)| {
             let multiplier = multipliers.get(output).or(multipliers.first()).copied().unwrap_or_default();
-            Channel::new(bias, if wide { narrowed(multiplier) } else { multiplier }).encode(bytes);
+            Channel::new(bias, if wide { narrowed(multiplier) } else { multiplier })
+        };
+        let channels: Vec<Channel> = biases.iter().enumerate().map(channel).collect();
+        let taps = (weights.len() / biases.len().max(1)).max(1);
+        let word = channels.iter().zip(weights.chunks(taps)).all(|(channel, weights)| is_word(channel, weights));
+        let rounding = match (wide, word) {
+            (false, _) => Rounding16::Twice,
+            (true, false) => Rounding16::Once,
+            (true, true) => Rounding16::Word,
+        };
+        let mut bytes = vec![0; channels.len() * Channel::BYTES];
+        for (channel, bytes) in channels.iter().zip(bytes.chunks_exact_mut(Channel::BYTES)) {
+            channel.encode(bytes);
         }
-        Ok((self.constant(bytes), Scaling16 { wide, min, max }))
+        Ok((self.constant(bytes), Scaling16 { rounding, min, max }))
     }
 
     /// Adds a step.
@@ -320,4 +331,11 @@ impl<'a> Site<'a> {
     pub fn refuse(&self, reason: String) -> LowerError {
         LowerError { node: self.node().name.clone(), op: self.node().op.name(), reason }
     }
+}
+
+/// Whether sums of int16 with `weights` have 32 bits, their bias included, and the channel's shift is a word.
+fn is_word(channel: &Channel, weights: &[i8]) -> bool {
+    let largest: u64 = weights.iter().map(|weight| u64::from(weight.unsigned_abs()) << 15).sum();
+    let fits = largest.saturating_add(channel.bias().unsigned_abs()) <= i32::MAX as u64;
+    fits && channel.multiplier.shift == WORD
 }

@@ -30,19 +30,36 @@ pub const fn multiply(x: i32, multiplier: Multiplier) -> i32 {
     if shift < 0 { half_away(high_mul(x, value), shift) } else { high_mul(x.wrapping_shl(shift as u32), value) }
 }
 
-/// `MultiplyByQuantizedMultiplier` of a sum of 64 bits: `round(x · value / 2^shift)`, half up. The mantissa has 15 bits
-/// here, and the shift is to the right, `1..=63`: see [`narrowed`].
+/// `MultiplyByQuantizedMultiplier` of a sum of 64 bits: `round(x · value / 2^shift)`, half up. The mantissa is not negative,
+/// and the shift is to the right, `1..=63`: see [`narrowed`].
 #[inline(always)]
 pub const fn multiply_wide(x: i64, Multiplier { value, shift }: Multiplier) -> i32 {
+    let product = x.wrapping_mul(value as u32 as i64);
+    if shift == WORD {
+        return (product.wrapping_add(1 << (WORD - 1)) >> WORD) as i32;
+    }
     // The last bit that is shifted out rounds.
-    let halves = x.wrapping_mul(value as i64).wrapping_shr((shift as u32).wrapping_sub(1));
-    (halves.wrapping_add(1) >> 1) as i32
+    (product.wrapping_shr((shift as u32).wrapping_sub(1)).wrapping_add(1) >> 1) as i32
 }
 
-/// The multiplier that [`multiply_wide`] takes for one that [`multiply`] takes.
+/// [`multiply_wide`] of a sum of 32 bits by a mantissa whose shift is [`WORD`]: the upper word, rounded half up.
+#[inline(always)]
+pub const fn multiply_word(x: i32, value: i32) -> i32 {
+    ((x as i64 * value as i64 + (1 << (WORD - 1))) >> WORD) as i32
+}
+
+/// A shift by a word is none where words are registers.
+pub const WORD: i32 = 32;
+
+/// The multiplier that [`multiply_wide`] takes for one that [`multiply`] takes: TFLite's of 15 bits, where it can be with a
+/// shift of 32. What that loses of a product is above the 32 bits of the result.
 pub const fn narrowed(Multiplier { value, shift }: Multiplier) -> Multiplier {
     let value = if value < 0x7fff_0000 { (value + (1 << 15)) >> 16 } else { 0x7fff };
-    Multiplier { value, shift: 15 - shift }
+    let right = 15 - shift;
+    match WORD - right {
+        left @ 0..=16 => Multiplier { value: value << left, shift: WORD },
+        _ => Multiplier { value, shift: right },
+    }
 }
 
 /// [`rounding_shift_right`] by `−shift`, for what [`high_mul`] makes of a factor that is not negative.
@@ -212,18 +229,21 @@ mod tests {
 
     #[test]
     fn wide_sums_are_rounded_once() {
-        for (value, shift) in [(3 << 29, -4), (1 << 30, 7), (i32::MAX, -31), (0x7fff_0000, 0), (1_234_567_890, -12)] {
-            let Multiplier { value: short, shift: right } = narrowed(Multiplier { value, shift });
+        let multipliers =
+            [(3 << 29, -4), (1 << 30, 7), (i32::MAX, -31), (0x7fff_0000, 0), (1_234_567_890, -12), (0, 0)];
+        for (value, shift) in multipliers {
+            let multiplier = narrowed(Multiplier { value, shift });
+            // TFLite's, as it is written there.
+            let short = if value < 0x7fff_0000 { i64::from(value + (1 << 15)) >> 16 } else { 0x7fff };
+            let right = 15 - shift;
+            assert_eq!(multiplier.shift == WORD, (16..=32).contains(&right));
             for x in [-(1i64 << 46), -99_999_999_999, -32_769, -8, -1, 0, 1, 8, 32_767, 1 << 33, (1 << 46) + 12_345] {
-                let exact = (x * i64::from(short) + (1 << (right - 1))) >> right;
-                assert_eq!(
-                    multiply_wide(x, Multiplier { value: short, shift: right }),
-                    exact as i32,
-                    "{x} {value} {shift}"
-                );
+                let exact = (x * short + (1 << (right - 1))) >> right;
+                assert_eq!(multiply_wide(x, multiplier), exact as i32, "{x} {value} {shift}");
+                if let (Ok(x), WORD) = (i32::try_from(x), multiplier.shift) {
+                    assert_eq!(multiply_word(x, multiplier.value), exact as i32, "{x} {value} {shift}");
+                }
             }
-            let error = f64::from(short) * 65536.0 / f64::from(value) - 1.0;
-            assert!(error.abs() < 1e-4, "{value}");
         }
     }
 

@@ -11,7 +11,10 @@ const SHAPES: u32 = 2_000;
 
 /// A target for each instruction set, and the kernels that use what it does faster.
 const VARIANTS: [(&str, &[&str]); 4] = [
-    ("cortex-m0", &["Conv2d", "DepthwiseConv2d", "FullyConnected"]),
+    (
+        "cortex-m0",
+        &["Conv2d", "DepthwiseConv2d", "FullyConnected", "Conv2dI16", "DepthwiseConv2dI16", "FullyConnectedI16"],
+    ),
     (
         "cortex-m4",
         &[
@@ -23,10 +26,27 @@ const VARIANTS: [(&str, &[&str]); 4] = [
             "PlaneConv2d",
             "Mfcc",
             "LogMel",
+            "Conv2dI16",
+            "DepthwiseConv2dI16",
+            "FullyConnectedI16",
         ],
     ),
-    ("cortex-m55", &["Conv2d", "DepthwiseConv2d", "StackDepthwiseConv2d", "FullyConnected"]),
-    ("rv32imac", &["Conv2d", "DepthwiseConv2d", "FullyConnected"]),
+    (
+        "cortex-m55",
+        &[
+            "Conv2d",
+            "DepthwiseConv2d",
+            "StackDepthwiseConv2d",
+            "FullyConnected",
+            "Conv2dI16",
+            "DepthwiseConv2dI16",
+            "FullyConnectedI16",
+        ],
+    ),
+    (
+        "rv32imac",
+        &["Conv2d", "DepthwiseConv2d", "FullyConnected", "Conv2dI16", "DepthwiseConv2dI16", "FullyConnectedI16"],
+    ),
 ];
 
 #[test]

@@ -99,7 +99,7 @@ pub fn lower_i16(
     weights: &[i8],
     activation: Activation,
 ) -> Result<(), LowerError> {
-    let (channels, scaling) = site.channels(activation)?;
+    let (channels, scaling) = site.channels(weights, activation)?;
     let kernel = kernel(scaling);
     let weights = site.constant(bytes_of(by_columns(weights, kernel.window.kernel, kernel.inputs as usize)));
     let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };

@@ -82,9 +82,17 @@ impl Operation for DepthwiseConv2d {
         if site.input(0).dtype == DType::I16 {
             site.expect_zero_padding(self.padding_value)?;
             let weights = site.input(1).values().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+            let filters = by_output(&weights, o);
+            if depth == 1 && kernels::DepthwiseConv2dI16::takes(window.kernel, inputs) {
+                let (channels, scaling) = site.channels(&filters, self.activation)?;
+                let kernel = kernels::DepthwiseConv2dI16 { window, channels: inputs, scaling };
+                let weights = site.constant(bytes_of(by_columns(&weights, [kh, kw])));
+                let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+                return site.step(kernel, &[input, weights, channels, scratch, out]);
+            }
             let (outputs, groups) = (o as u32, inputs);
             let kernel = |scaling| kernels::Conv2dI16 { window, inputs: 1, outputs, groups, scaling };
-            return lower_i16(site, kernel, &by_output(&weights, o), self.activation);
+            return lower_i16(site, kernel, &filters, self.activation);
         }
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;

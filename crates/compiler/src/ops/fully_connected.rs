@@ -67,7 +67,9 @@ impl Operation for FullyConnected {
         }
         site.expect_folded(self.input_offset)?;
         if site.input(0).dtype == DType::I16 {
-            let (channels, scaling) = site.channels(self.activation)?;
+            let values =
+                site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+            let (channels, scaling) = site.channels(&values, self.activation)?;
             let kernel = kernels::FullyConnectedI16 { batch, inputs, outputs, scaling };
             return site.step(kernel, &[input, weights, channels, out]);
         }

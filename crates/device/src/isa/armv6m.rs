@@ -4,9 +4,11 @@
 
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 mod sums;
+#[cfg(all(target_arch = "arm", target_os = "none"))]
+mod sums16;
 
 #[cfg(all(target_arch = "arm", target_os = "none"))]
-use super::{Channels, Line, layer::Call};
+use super::{Channels, Filters16, Line, Line16, layer::Call, layer16};
 use super::{Filters, Isa, layer};
 use crate::memory::{View, ViewMut};
 
@@ -27,6 +29,13 @@ impl Isa for Armv6m {
             return unsafe { sums::column::<0>(&mut call) };
         }
         layer::column(filters, x, out);
+    }
+
+    #[cfg(all(target_arch = "arm", target_os = "none"))]
+    #[inline(always)]
+    fn columns16(filters: &Filters16<'_>, line: Line16<'_>) {
+        // SAFETY: the function makes such sums.
+        layer16::columns(filters, line, |taps| unsafe { layer16::by(sums16::sums::<0>, taps) });
     }
 
     #[cfg(all(target_arch = "arm", target_os = "none"))]

@@ -17,9 +17,11 @@ mod paired_column;
 mod planes;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod quads;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod sums16;
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-use super::{Columns, PairedColumn, Planes, Quads, Spread};
+use super::{Columns, Filters16, Line16, PairedColumn, Planes, Quads, Spread, layer16};
 use super::{Filters, Isa, Portable};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::cepstrum::Cepstrum;
@@ -37,6 +39,13 @@ impl Isa for Armv7em {
     #[inline(always)]
     fn column(filters: &Filters<'_>, x: View<'_, i8>, out: ViewMut<'_, i8>) {
         Portable::column(filters, x, out);
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn columns16(filters: &Filters16<'_>, line: Line16<'_>) {
+        // SAFETY: the function makes such sums.
+        layer16::columns(filters, line, |taps| unsafe { layer16::by(sums16::sums::<0>, taps) });
     }
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]

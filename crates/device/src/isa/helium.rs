@@ -11,11 +11,14 @@ mod lines;
 mod stacks;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod sums;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod sums16;
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use super::{
-    Channels, Stacks,
+    Channels, Filters16, Line16, Stacks,
     layer::Call,
+    layer16,
     paired::{FINE_SHIFT, SHIFT},
     stacks::{ROWS, stackable},
 };
@@ -54,6 +57,13 @@ impl Isa for Helium {
             return unsafe { sums::columns::<0>(&mut call, line.cells, line.step, line.out_step) };
         }
         layer::columns(filters, line, Portable::column);
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn columns16(filters: &Filters16<'_>, line: Line16<'_>) {
+        // SAFETY: the function makes such sums.
+        layer16::columns(filters, line, |taps| unsafe { layer16::by(sums16::sums::<0>, taps) });
     }
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]

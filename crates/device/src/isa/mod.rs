@@ -25,7 +25,7 @@ pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
 pub use helium::Helium;
 pub use layer::{Channels, Filters, Line};
-pub use layer16::{Filters16, Line16};
+pub use layer16::{Channels16, Filters16, Line16};
 pub use paired::{Columns, Paired};
 pub use paired_column::PairedColumn;
 pub use planes::{Planes, Spread};
@@ -55,7 +55,13 @@ pub trait Isa {
     /// All outputs of columns of 16-bit inputs; nothing where the lengths do not fit.
     #[inline(always)]
     fn columns16(filters: &Filters16<'_>, line: Line16<'_>) {
-        layer16::columns(filters, line);
+        layer16::columns(filters, line, layer16::sums);
+    }
+
+    /// All channels of windows of 16-bit inputs; nothing where the lengths do not fit.
+    #[inline(always)]
+    fn windows16(channels: &Channels16<'_>, line: Line16<'_>) {
+        layer16::windows(channels, line);
     }
 
     /// All channels of windows; nothing where the lengths do not fit.

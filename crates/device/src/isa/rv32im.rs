@@ -2,9 +2,11 @@
 
 #[cfg(target_arch = "riscv32")]
 mod sums;
+#[cfg(target_arch = "riscv32")]
+mod sums16;
 
 #[cfg(target_arch = "riscv32")]
-use super::{Channels, Line, layer::Call};
+use super::{Channels, Filters16, Line, Line16, layer::Call, layer16};
 use super::{Filters, Isa, layer};
 use crate::memory::{View, ViewMut};
 
@@ -31,6 +33,13 @@ impl Isa for Rv32im {
     #[inline(always)]
     fn columns(filters: &Filters<'_>, line: Line<'_>) {
         line.by_twos(filters, |x, out| columns(filters, x, out), |x, out| Self::column(filters, x, out));
+    }
+
+    #[cfg(target_arch = "riscv32")]
+    #[inline(always)]
+    fn columns16(filters: &Filters16<'_>, line: Line16<'_>) {
+        // SAFETY: the function makes such sums.
+        layer16::columns(filters, line, |taps| unsafe { layer16::by(sums16::sums::<0>, taps) });
     }
 
     #[cfg(target_arch = "riscv32")]

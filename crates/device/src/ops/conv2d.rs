@@ -212,6 +212,10 @@ impl Kernel for Conv2dI16 {
         ]
     }
 
+    fn overlap(&self, read: usize) -> Overlap {
+        if read == 0 { self.strip().overlap(self.outputs.saturating_mul(2)) } else { Overlap::None }
+    }
+
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 5]) {
         let [input, weights, channels, scratch, out] = *operands;

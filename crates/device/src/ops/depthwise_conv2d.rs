@@ -10,9 +10,9 @@ use core::ops::Range;
 
 use super::strip::Strip;
 use super::window::{Reading, count, product};
-use super::{Effort, Kernel, Need, Overlap, Scaling, Window};
-use crate::isa::{Channels, Isa, Line};
-use crate::memory::{Memory, Operand};
+use super::{Effort, Kernel, Need, Overlap, Scaling, Scaling16, Window};
+use crate::isa::{Channels, Channels16, Isa, Line, Line16};
+use crate::memory::{Channel, Memory, Operand};
 
 crate::params! {
     /// 8-bit depthwise convolution with one output channel for each input channel.
@@ -25,6 +25,16 @@ crate::params! {
         pub padding_value: i8,
         /// Sums to int8.
         pub scaling: Scaling,
+    }
+
+    /// Depthwise convolution of 16-bit inputs with 8-bit weights, one output channel for each input channel.
+    pub struct DepthwiseConv2dI16 {
+        /// The window's sizes: at most 496 taps.
+        pub window: Window,
+        /// Channels, at least 4.
+        pub channels: u32,
+        /// Sums to int16.
+        pub scaling: Scaling16,
     }
 
     /// Float depthwise convolution.
@@ -115,6 +125,75 @@ impl Kernel for DepthwiseConv2d {
     }
 }
 
+impl DepthwiseConv2dI16 {
+    /// Whether there is a kernel for a window of `kernel` cells over so many channels.
+    pub fn takes(kernel: [u32; 2], channels: u32) -> bool {
+        channels >= 4 && product(&kernel) <= Channels16::TAPS as u64
+    }
+
+    /// Strips of bytes: two to a channel.
+    fn strip(&self) -> Strip<'_> {
+        Strip::new(&self.window, self.channels.saturating_mul(2), 1, 0)
+    }
+
+    /// Bytes of scratch memory: a strip, where one is copied.
+    pub fn scratch_bytes(&self) -> u32 {
+        self.strip().scratch_bytes()
+    }
+}
+
+impl Kernel for DepthwiseConv2dI16 {
+    const OPCODE: u16 = 62;
+    type Operands = [Operand; 5];
+
+    fn valid(&self) -> bool {
+        sizes_valid(&self.window, self.channels, 1)
+            && Self::takes(self.window.kernel, self.channels)
+            && self.scaling.valid()
+    }
+
+    fn rows(&self) -> u32 {
+        self.window.rows()
+    }
+
+    fn effort(&self) -> Effort {
+        let (cells, [kh, kw], strip) = (self.window.output[1], self.window.kernel, self.strip());
+        let channels = self.channels.next_multiple_of(4);
+        let taps = product(&[cells, channels, kh, kw]);
+        Effort::of_row(&[cells.into(), product(&[cells, channels]), taps, strip.pieces(), strip.scratch_bytes().into()])
+    }
+
+    fn needs(&self) -> [Need; 5] {
+        let w = &self.window;
+        [
+            Need::read::<i16>(&w.input_shape(self.channels)),
+            Need::constant::<i8>(&[w.kernel[0], w.kernel[1], self.channels]),
+            Need::constant::<Channel>(&[self.channels]),
+            Need::write::<i16>(&[self.scratch_bytes() / 2]),
+            Need::write::<i16>(&w.output_shape(self.channels)),
+        ]
+    }
+
+    fn overlap(&self, read: usize) -> Overlap {
+        if read == 0 { self.strip().overlap(self.channels.saturating_mul(2)) } else { Overlap::None }
+    }
+
+    #[inline(never)]
+    fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 5]) {
+        let [input, weights, channels, scratch, out] = *operands;
+        let (weights, channels) = (memory.constants::<i8>(weights), memory.constants::<Channel>(channels));
+        let out = memory.view_mut::<i16>(out);
+        let strip = self.strip();
+        let (count, step) = (self.channels as usize, strip.step as usize / 2);
+        let taps = (self.window.kernel[0] * self.window.kernel[1]) as usize;
+        let Some(channels) = Channels16::new(taps, weights, channels, &self.scaling) else { return };
+        strip.for_each_line::<I>(rows, memory.view(input), memory.view_mut(scratch), |first, cells, line| {
+            let (x, out) = (line.halves(), out.from(first * count));
+            I::windows16(&channels, Line16 { x, step, out, out_step: count, cells });
+        });
+    }
+}
+
 impl DepthwiseConv2dF32 {
     fn outputs(&self) -> u32 {
         self.inputs.saturating_mul(self.depth)
@@ -198,7 +277,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::ops::testing::{Random, bytes, run, values};
+    use crate::ops::testing::{Draw, Random, bytes, reads, run, values};
 
     /// A window that keeps at least one tap of one cell inside.
     fn sizes(random: &mut Random) -> (Window, u32, u32) {
@@ -282,6 +361,33 @@ mod tests {
             let packed = bytes(&pack(&weights, window.kernel.map(|size| size as usize)));
             let found = run(&kernel, &[bytes(&input), packed, bytes(&scales.bias), bytes(&scales.multipliers)]);
             assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
+        }
+    }
+
+    #[test]
+    fn int16_is_the_formula() {
+        let mut random = Random(3);
+        for _ in 0..200 {
+            let kernel = DepthwiseConv2dI16::draw(&mut random);
+            let DepthwiseConv2dI16 { window, channels, scaling } = kernel;
+            let reads = reads(&kernel, &mut random);
+            let (input, packed) = (values::<i16>(&reads[0]), values::<i8>(&reads[1]));
+            let [height, width] = window.kernel.map(|size| size as usize);
+            let taps = (0..height).flat_map(|y| (0..width).map(move |x| x * height + y));
+            let count = channels as usize;
+            let weights: Vec<i8> =
+                (0..count).flat_map(|o| taps.clone().map(move |tap| tap * count + o)).map(|at| packed[at]).collect();
+            let sums = by_formula(
+                (&window, channels, 1),
+                &input,
+                &weights,
+                || 0i64,
+                |sum, x, w| *sum += i64::from(x.unwrap_or(0)) * i64::from(w),
+            );
+            let of_channels = values::<Channel>(&reads[2]);
+            let expected: Vec<i16> =
+                sums.iter().zip(of_channels.iter().cycle()).map(|(&sum, c)| scaling.output(sum, c)).collect();
+            assert_eq!(values::<i16>(&run(&kernel, &reads)), expected, "{kernel:?}");
         }
     }
 

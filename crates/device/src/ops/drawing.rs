@@ -7,7 +7,7 @@
 use core::ops::Range;
 use core::slice::IterMut;
 
-use rasbora_device::arithmetic::Requantise;
+use rasbora_device::arithmetic::{Requantise, narrowed};
 use rasbora_device::isa::paired::{FINE_SHIFT, SHIFT, pair};
 use rasbora_device::isa::planes::{CHANNELS, FACTORS, taps};
 use rasbora_device::isa::quads::lanes;
@@ -15,9 +15,9 @@ use rasbora_device::isa::stacks::{COLUMNS, ROWS, WEIGHTS};
 use rasbora_device::isa::{Paired, PairedColumn, paired_column};
 use rasbora_device::memory::{Channel, Multiplier};
 use rasbora_device::ops::{
-    AveragePool, Conv2d, Conv2dI16, DepthwiseConv2d, FullyConnected, FullyConnectedI16, Kernel, LogMel, Mfcc,
-    PairedConv2d, PairedFullyConnected, PlaneConv2d, PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Scaling, Scaling16,
-    StackDepthwiseConv2d, Window, mfcc,
+    AveragePool, Conv2d, Conv2dI16, DepthwiseConv2d, DepthwiseConv2dI16, FullyConnected, FullyConnectedI16, Kernel,
+    LogMel, Mfcc, PairedConv2d, PairedFullyConnected, PlaneConv2d, PlaneDepthwiseConv2d, QuadDepthwiseConv2d,
+    Rounding16, Scaling, Scaling16, StackDepthwiseConv2d, Window, mfcc,
 };
 use rasbora_device::params::Field;
 
@@ -345,7 +345,8 @@ impl Draw for FullyConnected {
 /// How sums become 16-bit outputs.
 fn scaling16(random: &mut Random) -> Scaling16 {
     let [low, high] = [0; 2].map(|_| random.below(2_000) as i16);
-    Scaling16 { wide: random.one_in(2), min: i16::MIN + low, max: i16::MAX - high }
+    let rounding = random.one_of([Rounding16::Twice, Rounding16::Once, Rounding16::Word]);
+    Scaling16 { rounding, min: i16::MIN + low, max: i16::MAX - high }
 }
 
 /// Fills weights or channels of sums over `taps`, of inputs of 14 bits.
@@ -354,29 +355,21 @@ fn constant16(scaling: &Scaling16, taps: u32, operand: usize, random: &mut Rando
         return fill(random, bytes);
     }
     let sum_bits = 20 + taps.max(1).ilog2().div_ceil(2);
+    let wide = scaling.rounding != Rounding16::Twice;
     let extreme = random.one_in(8);
     for bytes in bytes.chunks_exact_mut(Channel::BYTES) {
         let down = (sum_bits - 14) as i32 + random.between(-3, 3);
-        let (bias, multiplier) = match (scaling.wide, extreme) {
-            (true, true) => {
-                let bias = random.one_of([-1i64 << 46, 1 << 46, -1, 0]);
-                (bias, Multiplier { value: random.one_of([0, 1 << 14, 0x7fff]), shift: random.between(8, 46) })
-            }
-            (true, false) => {
-                let value = random.between(1 << 14, 0x7fff);
-                (random.of_bits(sum_bits).into(), Multiplier { value, shift: 15 + down })
-            }
-            (false, true) => {
-                let bias = random.one_of([i32::MIN, i32::MAX, -1, 0]);
-                let value = random.one_of([0, 1 << 30, i32::MAX]);
-                (bias.into(), Multiplier { value, shift: random.between(-31, 30) })
-            }
-            (false, false) => {
-                let value = random.in_range(1 << 30..1 << 31) as i32;
-                (random.of_bits(sum_bits).into(), Multiplier { value, shift: -down })
-            }
+        let (value, shift) = match extreme {
+            true => (random.one_of([0, 1 << 30, i32::MAX]), random.between(-31, if wide { 7 } else { 30 })),
+            false => (random.in_range(1 << 30..1 << 31) as i32, -down),
         };
-        Channel::new(bias, multiplier).encode(bytes);
+        let bias = match (extreme, wide) {
+            (true, true) => random.one_of([-1i64 << 46, 1 << 46, -1, 0]),
+            (true, false) => random.one_of([i32::MIN, i32::MAX, -1, 0]).into(),
+            (false, _) => random.of_bits(sum_bits).into(),
+        };
+        let multiplier = Multiplier { value, shift };
+        Channel::new(bias, if wide { narrowed(multiplier) } else { multiplier }).encode(bytes);
     }
 }
 
@@ -397,6 +390,18 @@ impl Draw for Conv2dI16 {
     fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
         let [height, width] = self.window.kernel;
         constant16(&self.scaling, height * width * self.inputs, operand, random, bytes);
+    }
+}
+
+impl Draw for DepthwiseConv2dI16 {
+    fn draw(random: &mut Random) -> Self {
+        let channels = random.in_range(4..19);
+        Self { window: random.windows_of(|_| ()), channels, scaling: scaling16(random) }
+    }
+
+    fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
+        let [height, width] = self.window.kernel;
+        constant16(&self.scaling, height * width, operand, random, bytes);
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) use window::count;
 pub use binary::{AddI8, AddI16, BinaryF32, Broadcast, FloatBinary, MulI8, MulI16};
 pub use conv2d::{Conv2d, Conv2dF32, Conv2dI16};
 pub use copy::{Copy, Walk};
-pub use depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dF32};
+pub use depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dF32, DepthwiseConv2dI16};
 pub use dequantise::{Dequantise, DequantiseI16};
 pub use fill::Fill;
 pub use fully_connected::{FullyConnected, FullyConnectedF32, FullyConnectedI16};
@@ -56,7 +56,7 @@ pub use log_mel::LogMel;
 pub use mean::{Mean, MeanF32, MeanI16};
 pub use mfcc::Mfcc;
 pub use outputs::Scaling;
-pub use outputs16::Scaling16;
+pub use outputs16::{Rounding16, Scaling16};
 pub use paired_conv2d::PairedConv2d;
 pub use paired_fully_connected::PairedFullyConnected;
 pub use peak::Peak;
@@ -121,6 +121,7 @@ macro_rules! for_every_kernel {
             59 => Rescale,
             60 => QuantiseI16,
             61 => DequantiseI16,
+            62 => DepthwiseConv2dI16,
         }
     };
 }
