@@ -24,6 +24,7 @@ const VARIANTS: [(&str, &[&str]); 4] = [
             "QuadDepthwiseConv2d",
             "PlaneDepthwiseConv2d",
             "PlaneConv2d",
+            "WinogradConv2d",
             "Mfcc",
             "LogMel",
             "Conv2dI16",

@@ -19,7 +19,11 @@ mod planes;
 mod quads;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod sums16;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod winograd;
 
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+use super::winograd::{Outputs, Products, Tile, inputs_fit};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use super::{Columns, Filters16, Line16, PairedColumn, Planes, Quads, Spread, layer16};
 use super::{Filters, Isa, Portable};
@@ -134,6 +138,44 @@ impl Isa for Armv7em {
             let mut call = planes::Call::new(planes, x.as_ptr(), filters.as_ptr(), out.as_mut_ptr());
             // SAFETY: `fits` has checked that planes, stream and output have the lengths that the sizes want.
             unsafe { planes::planes::<PITCH>(&mut call) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn winograd_inputs(steps: u32, tile: Tile<'_>, to: ViewMut<'_, u32>) {
+        if inputs_fit(steps, to) && tile.holds(steps) {
+            // SAFETY: all words of the steps are inside, and all places that they are transformed to.
+            unsafe { winograd::inputs::<0>(&winograd::Inputs::new(steps, tile, to.as_mut_ptr())) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn winograd_filters(weights: &[u32], to: ViewMut<'_, u32>) {
+        let quads = weights.len() / super::winograd::QUAD_WEIGHTS;
+        if quads > 0 && to.len() / super::winograd::QUAD_FILTERS >= quads {
+            // SAFETY: there are weights of so many quads, and room for their filters.
+            unsafe { winograd::filters::<0>(weights.as_ptr(), to.as_mut_ptr(), quads) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn winograd_products(products: Products<'_>) {
+        let groups = products.groups();
+        if groups > 0 {
+            // SAFETY: `groups` has checked all lengths, and that the chunk has from one to eight quads.
+            unsafe { winograd::products::<0>(&winograd::Call::new(products, groups)) }
+        }
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn winograd_outputs(outputs: Outputs<'_>) {
+        if outputs.fit() {
+            // SAFETY: there are the products of a group, and one to four tiles whose outputs are inside.
+            unsafe { winograd::outputs::<0>(&winograd::Requantised::new(outputs)) }
         }
     }
 

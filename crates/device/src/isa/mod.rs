@@ -20,6 +20,7 @@ pub mod stacks;
 mod vector;
 #[cfg(not(target_os = "none"))]
 mod wide;
+pub mod winograd;
 
 pub use armv6m::Armv6m;
 pub use armv7em::Armv7em;
@@ -157,6 +158,26 @@ pub trait Isa {
     /// Cepstral coefficients, see [`Cepstrum::run`].
     fn cepstrum(cepstrum: &Cepstrum<'_>, sums: ViewMut<'_, i32>, out: ViewMut<'_, i8>) {
         cepstrum.run(sums, out);
+    }
+
+    /// Transforms the inputs of a tile, see [`winograd`]; nothing where the lengths do not fit.
+    fn winograd_inputs(steps: u32, tile: winograd::Tile<'_>, to: ViewMut<'_, u32>) {
+        winograd::inputs(steps, tile, to);
+    }
+
+    /// Transforms the filters of two outputs, see [`winograd`]; nothing where the lengths do not fit.
+    fn winograd_filters(weights: &[u32], to: ViewMut<'_, u32>) {
+        winograd::filters(weights, to);
+    }
+
+    /// Products of transformed inputs with the filters of two outputs, see [`winograd`]; nothing where the lengths do not fit.
+    fn winograd_products(products: winograd::Products<'_>) {
+        winograd::products(products);
+    }
+
+    /// Two outputs of a group's tiles from its products, see [`winograd`]; nothing where the lengths do not fit.
+    fn winograd_outputs(outputs: winograd::Outputs<'_>) {
+        winograd::outputs(outputs);
     }
 
     /// A stage of the Fourier transform, see [`spectrum`]: groups of `L = 4 · M` points.

@@ -12,12 +12,12 @@ use rasbora_device::isa::paired::{FINE_SHIFT, SHIFT, pair};
 use rasbora_device::isa::planes::{CHANNELS, FACTORS, taps};
 use rasbora_device::isa::quads::lanes;
 use rasbora_device::isa::stacks::{COLUMNS, ROWS, WEIGHTS};
-use rasbora_device::isa::{Paired, PairedColumn, paired_column};
+use rasbora_device::isa::{Paired, PairedColumn, paired_column, winograd};
 use rasbora_device::memory::{Channel, Multiplier};
 use rasbora_device::ops::{
     AveragePool, Conv2d, Conv2dI16, DepthwiseConv2d, DepthwiseConv2dI16, FullyConnected, FullyConnectedI16, Kernel,
     LogMel, Mfcc, PairedConv2d, PairedFullyConnected, PlaneConv2d, PlaneDepthwiseConv2d, QuadDepthwiseConv2d,
-    Rounding16, Scaling, Scaling16, StackDepthwiseConv2d, Window, mfcc,
+    Rounding16, Scaling, Scaling16, StackDepthwiseConv2d, Window, WinogradConv2d, mfcc,
 };
 use rasbora_device::params::Field;
 
@@ -642,6 +642,50 @@ impl Draw for StackDepthwiseConv2d {
             for (at, weight) in bytes.iter_mut().enumerate() {
                 let (column, row) = (at % WEIGHTS / 4, at % 4);
                 *weight = if row < height as usize && column < width as usize { *weight } else { 0 };
+            }
+        }
+    }
+}
+
+impl Draw for WinogradConv2d {
+    fn draw(random: &mut Random) -> Self {
+        let mut window = random.windows_of(|w| (w.kernel, w.stride, w.dilation) = ([3; 2], [1; 2], [1; 2]));
+        // Tiles that never leave the image, now and then.
+        if random.one_in(4) {
+            window.input = [random.in_range(8..14), random.in_range(8..14)];
+            window.output = [0, 1].map(|axis| window.input[axis] + window.padding[axis] - 2);
+        }
+        let wide = random.one_in(8);
+        let outputs = if random.one_in(16) { random.in_range(8..20) } else { random.in_range(2..8) };
+        let pairs = outputs.div_ceil(2);
+        let some = random.below(pairs + 1);
+        Self {
+            window,
+            inputs: if wide { random.in_range(24..80) } else { random.in_range(1..20) },
+            outputs,
+            groups: if wide { 1 } else { random.in_range(1..4) },
+            padding_value: random.i8(),
+            transformed: random.one_of([0, some, pairs]),
+            zero: random.zero(),
+        }
+    }
+
+    fn constant(&self, _: usize, random: &mut Random, bytes: &mut [u8]) {
+        let mut stream = Stream::new(random, bytes, [9 * self.inputs, 256, FINE_SHIFT]);
+        let corrected = stream.random.one_in(2);
+        for pair in 0..self.pairs() {
+            for _ in 0..2 {
+                stream.bias();
+                stream.multiplier();
+                if corrected { stream.correction() } else { stream.push(0) }
+            }
+            for _ in winograd::NUMBERS as u32..self.pair_words(pair) {
+                let word = match pair < self.transformed {
+                    // Any product of 16 bits is one that sums may wrap with.
+                    true => stream.random.word(),
+                    false => u32::from_le_bytes(stream.weights().map(i8::cast_unsigned)),
+                };
+                stream.push(word);
             }
         }
     }

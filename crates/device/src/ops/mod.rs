@@ -39,6 +39,7 @@ pub mod sigmoid;
 pub mod softmax;
 mod stack_depthwise_conv2d;
 pub mod unary;
+pub mod winograd_conv2d;
 
 pub use kernel::{Effort, Fault, Kernel, Misfit, Need, OperandList, Overlap, Role, check};
 pub use window::Window;
@@ -70,6 +71,7 @@ pub use sigmoid::SigmoidI16;
 pub use softmax::{Softmax, SoftmaxF32, SoftmaxI16};
 pub use stack_depthwise_conv2d::StackDepthwiseConv2d;
 pub use unary::{FloatUnary, Table, UnaryF32};
+pub use winograd_conv2d::WinogradConv2d;
 
 /// Calls `$with!` with the table of all kernels: `opcode => Kernel`. Opcodes are never reused.
 #[macro_export]
@@ -105,6 +107,7 @@ macro_rules! for_every_kernel {
             27 => LinearAdd,
             28 => PlaneDepthwiseConv2d,
             29 => StackDepthwiseConv2d,
+            30 => WinogradConv2d,
             31 => PlaneConv2d,
             40 => Peak,
             41 => Mfcc,
