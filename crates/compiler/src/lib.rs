@@ -8,7 +8,9 @@
 //! function. An op's meaning (shapes, cost, lowering) is one file in [`ops`], beside the kernel of the same name in
 //! `rasbora_device::ops`.
 
+pub mod choice;
 pub mod cost;
+pub mod cycles;
 pub mod emit;
 pub mod front_end;
 pub mod graph;
@@ -16,6 +18,7 @@ pub mod host;
 pub mod import;
 pub mod lower;
 pub mod ops;
+pub mod optimise;
 pub mod passes;
 pub mod pipeline;
 mod place;

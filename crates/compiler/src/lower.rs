@@ -2,18 +2,21 @@
 //!
 //! Where the tensors lie is decided afterwards, by the plan.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use rasbora_device::arithmetic::{Requantise, WORD, narrowed};
 use rasbora_device::isa::paired::SCALE;
 use rasbora_device::memory::Channel;
-use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap, Rounding16, Scaling, Scaling16};
+use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap, Rounding16, Scaling, Scaling16, WinogradConv2d};
 use rasbora_device::params::Field;
 use thiserror::Error;
 
+use crate::choice::Choices;
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
 use crate::ops::paired::{Layer, Scales, scales};
 use crate::ops::{Activation, Operation, quantised};
+use crate::optimise::{Goal, Optimise};
 use crate::target::InstructionSet;
 
 /// A node that no kernel computes.
@@ -30,6 +33,8 @@ pub struct LowerError {
 
 /// A kernel of any type, with its parameters.
 pub trait AnyKernel: std::fmt::Debug + Send + Sync {
+    /// The kernel as a value of its type.
+    fn any(&self) -> &dyn Any;
     /// The kernel's number in the packed format.
     fn opcode(&self) -> u16;
     /// The kernel's type name, as `rasbora_device::ops` exports it.
@@ -48,10 +53,13 @@ pub trait AnyKernel: std::fmt::Debug + Send + Sync {
     fn memory_bytes(&self) -> usize;
 }
 
-impl<K: Kernel + Send + Sync> AnyKernel for K
+impl<K: Kernel + Send + Sync + 'static> AnyKernel for K
 where
     K::Operands: OperandList,
 {
+    fn any(&self) -> &dyn Any {
+        self
+    }
     fn opcode(&self) -> u16 {
         K::OPCODE
     }
@@ -121,14 +129,14 @@ pub struct Lowered {
     pub constants: Vec<Vec<u8>>,
 }
 
-/// Lowers every node to kernels that `isa` runs.
+/// Lowers every node to kernels for `goal`, `choices` among them.
 ///
 /// # Errors
 /// [`LowerError`] names the first node that no kernel computes.
-pub fn lower(graph: &Graph, isa: InstructionSet) -> Result<Lowered, LowerError> {
-    let mut lowered = Lowered::default();
+pub fn lower(graph: &Graph, goal: impl Into<Goal>, choices: &Choices) -> Result<Lowered, LowerError> {
+    let (mut lowered, goal) = (Lowered::default(), goal.into());
     for index in 0..graph.nodes.len() {
-        let mut site = Site { graph, index, isa, lowered: &mut lowered };
+        let mut site = Site { graph, index, goal, choices, lowered: &mut lowered };
         site.node().op.lower(&mut site)?;
     }
     Ok(lowered)
@@ -138,7 +146,8 @@ pub fn lower(graph: &Graph, isa: InstructionSet) -> Result<Lowered, LowerError> 
 pub struct Site<'a> {
     graph: &'a Graph,
     index: usize,
-    isa: InstructionSet,
+    goal: Goal,
+    choices: &'a Choices,
     lowered: &'a mut Lowered,
 }
 
@@ -159,7 +168,17 @@ impl<'a> Site<'a> {
 
     /// The instruction set that the kernels are for.
     pub fn isa(&self) -> InstructionSet {
-        self.isa
+        self.goal.isa()
+    }
+
+    /// The kernel that was chosen for the node instead of the usual one.
+    pub fn choice(&self) -> Option<WinogradConv2d> {
+        self.choices.get(&self.index).copied()
+    }
+
+    /// What counts most.
+    pub fn optimise(&self) -> Optimise {
+        self.goal.optimise()
     }
 
     /// Number of inputs of the node.

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::graph::Graph;
 use crate::graph::verify::{VerifyError, verify};
+use crate::optimise::Goal;
 use crate::passes::{
     Changed, connect_single_windows, fold_constants, fold_zero_points, fuse_activation, fuse_padding,
     remove_constant_channels, remove_dead, remove_identities, settle_states,
@@ -100,13 +101,13 @@ fn run(graph: &mut Graph, passes: &[Pass]) -> Result<(), CompileError> {
     Ok(())
 }
 
-/// All of it: passes, lowering to the kernels of `isa`, plan, program.
+/// All of it: passes, lowering to kernels for `goal`, plan, program.
 ///
 /// # Errors
 /// Where a stage refuses the network.
-pub fn compile(mut graph: Graph, isa: InstructionSet) -> Result<Compiled, CompileError> {
+pub fn compile(mut graph: Graph, goal: impl Into<Goal>) -> Result<Compiled, CompileError> {
     optimise(&mut graph, None)?;
-    let program = Program::new(&graph, isa)?;
+    let program = Program::new(&graph, goal)?;
     Ok(Compiled { graph, program })
 }
 

@@ -11,9 +11,11 @@ use rasbora_device::params::Field;
 use rasbora_device::program::{HASHED_FROM, Header, Io, MAGIC, StepHeader, VERSION, Work, hash};
 use thiserror::Error;
 
+use crate::choice::{Choices, choices};
 use crate::cost;
 use crate::graph::{DType, Graph, Quantisation, Shape, TensorId};
 use crate::lower::{AnyKernel, LowerError, Lowered, Value, lower};
+use crate::optimise::{Goal, Optimise, SPEED_CONSTANTS_BYTES, speed_arena_bytes};
 use crate::place::{Placed, place};
 use crate::plan::{Plan, PlanError};
 use crate::target::InstructionSet;
@@ -21,6 +23,8 @@ use crate::target::InstructionSet;
 /// An ordered list of kernels with their memory.
 #[derive(Debug)]
 pub struct Program {
+    /// The instruction set that its kernels are for.
+    pub isa: InstructionSet,
     /// The steps, in the order in which they run.
     pub steps: Vec<Step>,
     /// Weights, biases, multipliers, tables.
@@ -109,21 +113,27 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// Lowers `graph` to the kernels of `isa`, plans its memory and joins both.
+    /// Lowers `graph` to kernels for `goal`, plans its memory and joins both.
     ///
     /// # Errors
     /// Where a node has no kernel or a size is out of range.
-    pub fn new(graph: &Graph, isa: InstructionSet) -> Result<Self, ProgramError> {
-        let lowered = lower(graph, isa)?;
-        let placed = place(graph, &lowered)?;
+    pub fn new(graph: &Graph, goal: impl Into<Goal>) -> Result<Self, ProgramError> {
+        let goal = goal.into();
+        let mut draft = Draft::new(graph, goal, &Choices::new())?;
+        if goal.optimise() == Optimise::Speed && goal.isa() == InstructionSet::Armv7em {
+            draft = draft.faster(graph, goal)?;
+        }
+        let Draft { lowered, placed } = draft;
         limit("an arena", placed.plan.arena_bytes, 1 << 31)?;
-        let assembly = Assembly { graph, lowered: &lowered, placed: &placed, isa, constants: Constants::default() };
+        let constants = Constants::default();
+        let assembly = Assembly { graph, lowered: &lowered, placed: &placed, isa: goal.isa(), constants };
         let (steps, constants) = assembly.assemble();
         limit("constants", constants.len(), 1 << 31)?;
         limit("a number of steps", steps.len(), usize::from(u16::MAX))?;
         let port = |&id: &TensorId| port(graph, &placed, id);
         let plan = &placed.plan;
         Ok(Self {
+            isa: goal.isa(),
             steps,
             constants,
             state: state_bytes(graph, &placed),
@@ -224,6 +234,40 @@ fn field_bytes<F: Field>(_: &F) -> usize {
 fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), ProgramError> {
     if found <= limit { Ok(()) } else { Err(ProgramError::TooLarge { what, found, limit }) }
 }
+
+/// Steps and where their memory lies.
+struct Draft {
+    lowered: Lowered,
+    placed: Placed,
+}
+
+impl Draft {
+    fn new(graph: &Graph, goal: Goal, choices: &Choices) -> Result<Self, ProgramError> {
+        let lowered = lower(graph, goal, choices)?;
+        let placed = place(graph, &lowered)?;
+        Ok(Self { lowered, placed })
+    }
+
+    /// With kernels that take scratch memory and constants for fewer cycles, as much as speed may add.
+    fn faster(self, graph: &Graph, goal: Goal) -> Result<Self, ProgramError> {
+        let limit = speed_arena_bytes(self.placed.plan.arena_bytes);
+        let mut room = limit;
+        // Where tensors and scratch memory do not lie as tightly as the room beside them is counted, there is less of it.
+        for _ in 0..TRIES {
+            let choices = choices(graph, &self.lowered, &self.placed, room, SPEED_CONSTANTS_BYTES);
+            let draft = Self::new(graph, goal, &choices)?;
+            let over = draft.placed.plan.arena_bytes.saturating_sub(limit);
+            if over == 0 {
+                return Ok(draft);
+            }
+            room = room.saturating_sub(over);
+        }
+        Ok(self)
+    }
+}
+
+/// How often the kernels of a network are chosen anew, with less memory.
+const TRIES: usize = 4;
 
 fn port(graph: &Graph, placed: &Placed, id: TensorId) -> Port {
     let tensor = &graph[id];

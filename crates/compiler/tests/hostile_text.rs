@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use rasbora_compiler::choice::Choices;
 use rasbora_compiler::graph::text::{parse, print_with_constants};
 use rasbora_compiler::graph::verify::verify;
 use rasbora_compiler::lower::lower;
@@ -101,7 +102,7 @@ fn graphs_that_nearly_make_sense_are_judged() {
                 if verify(&graph).is_ok() {
                     accepted += 1;
                     let _ = graph.macs();
-                    let _ = lower(&graph, InstructionSet::Portable);
+                    let _ = lower(&graph, InstructionSet::Portable, &Choices::new());
                 }
             }
         }

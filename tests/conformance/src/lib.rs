@@ -11,6 +11,7 @@ use npyz::npz::NpzArchive;
 use rasbora_compiler::emit::rust::{Named, emit};
 use rasbora_compiler::graph::DType;
 use rasbora_compiler::import::tflite;
+use rasbora_compiler::optimise::Goal;
 use rasbora_compiler::program::{Port, Program};
 use rasbora_compiler::target::InstructionSet;
 
@@ -151,13 +152,13 @@ fn read<T: npyz::Deserialize>(array: npyz::NpyFile<impl Read>) -> Vec<T> {
     array.into_vec().expect("an array of its type")
 }
 
-/// The program of a model for `isa`, or why there is none.
+/// The program of a model for `goal`, or why there is none.
 ///
 /// # Errors
 /// The reason in one text.
-pub fn compile(model: &[u8], isa: InstructionSet) -> Result<Program, String> {
+pub fn compile(model: &[u8], goal: impl Into<Goal>) -> Result<Program, String> {
     let imported = tflite::read(model).map_err(|error| error.to_string())?;
-    let compiled = rasbora_compiler::pipeline::compile(imported.graph, isa).map_err(|error| error.to_string())?;
+    let compiled = rasbora_compiler::pipeline::compile(imported.graph, goal).map_err(|error| error.to_string())?;
     Ok(compiled.program)
 }
 

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use conformance::{calls, compare, compile};
 use rasbora_compiler::host::{Host, fill_inputs, outputs};
+use rasbora_compiler::optimise::{Goal, Optimise};
 use rasbora_compiler::pipeline::compile_plainly;
 use rasbora_compiler::target::InstructionSet;
 
@@ -43,12 +44,15 @@ fn random_networks_give_the_oracles_bytes() {
     }
 }
 
-/// Runs one network with all passes, and as the file has it.
+/// Runs one network with all passes, for speed and RAM on the M4, and as the file has it.
 fn run(stem: &Path) -> Result<(), String> {
     let model = std::fs::read(stem.with_extension("tflite")).map_err(|error| error.to_string())?;
     let imported = rasbora_compiler::import::tflite::read(&model).map_err(|error| error.to_string())?;
     let plain = compile_plainly(imported.graph).map_err(|error| error.to_string())?.program;
-    for (how, program) in [("optimised", compile(&model, InstructionSet::Portable)?), ("plain", plain)] {
+    let optimised = compile(&model, InstructionSet::Portable)?;
+    let of = |optimise| compile(&model, Goal::new(InstructionSet::Armv7em, optimise));
+    let (fast, small) = (of(Optimise::Speed)?, of(Optimise::Ram)?);
+    for (how, program) in [("optimised", optimised), ("for speed", fast), ("for RAM", small), ("plain", plain)] {
         let mut host = Host::new(&program);
         let mut interpreter = host.start().map_err(|error| error.to_string())?;
         for (number, call) in calls(&stem.with_extension("npz")).iter().enumerate() {

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::paired::{Streams, plane_stream, streams};
 use super::quantised::{channel_multipliers, expect_dtype, is_wide};
-use super::{Activation, Operation, Sliding};
+use super::{Activation, Operation, Sliding, winograd};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site, Value};
+use crate::optimise::Optimise;
 use crate::target::InstructionSet;
 
 /// `out = activation(bias + Σ (input + input_offset) · weights)`, where the input outside the image is `padding_value`.
@@ -171,7 +172,8 @@ impl Paired<'_> {
         let Some(Streams { filters, signed, zero, shift }) = site.fitted(&weights, requantise, streams)? else {
             return Ok(false);
         };
-        let kernel = kernel(signed, zero, shift).in_strips(STRIP_BYTES);
+        let strip_bytes = if site.optimise() == Optimise::Ram { 0 } else { STRIP_BYTES };
+        let kernel = kernel(signed, zero, shift).in_strips(strip_bytes);
         let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
         let operands = [site.read(0), site.constant(filters), scratch, site.write(0)];
         site.step(kernel, &operands)?;
@@ -278,6 +280,11 @@ impl Operation for Conv2d {
         }
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
         let padding_value = self.padding_value as i8;
+        if let Some(kernel) = site.choice()
+            && winograd::lower(self, kernel, site)?
+        {
+            return Ok(());
+        }
         let paired = site.isa() == InstructionSet::Armv7em && groups == 1;
         if paired && let Some(weights) = site.input(1).values::<i8>() {
             let layer = Paired { window, inputs, outputs, padding_value, weights: &weights, requantise };

@@ -10,6 +10,7 @@ use super::quantised::is_wide;
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site, Value};
+use crate::optimise::Optimise;
 use crate::target::InstructionSet;
 
 /// `out[o] = activation(bias[o] + Σ (input[o / m] + input_offset) · weights[o])`, where the input outside the image is
@@ -99,7 +100,7 @@ impl Operation for DepthwiseConv2d {
         let weights = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
         let filters = by_output(&weights, o);
         if site.isa() == InstructionSet::Armv7em {
-            let weights = &filters;
+            let (weights, mut planes) = (&filters, false);
             if depth == 1
                 && inputs >= 4
                 && kernels::PlaneDepthwiseConv2d::takes(&window)
@@ -112,19 +113,29 @@ impl Operation for DepthwiseConv2d {
                 let filters = site.constant(filters);
                 let shortest = kernel.in_strips(PLANE_BYTES[PLANE_BYTES.len() - 1]).halved();
                 let strips = PLANE_BYTES.map(|bytes| kernel.in_strips(bytes)).into_iter().chain([shortest]);
-                return site.step_of(strips.collect(), |kernel| {
+                site.step_of(strips.collect(), |kernel| {
                     [input, filters, Value::Scratch { bytes: kernel.scratch_bytes() as usize }, out]
-                });
+                })?;
+                planes = true;
             }
             if depth == 1
                 && inputs >= 4
+                && (!planes || site.optimise() == Optimise::Ram)
                 && let Some(Streams { filters, signed, zero, shift }) =
                     site.fitted(weights, requantise, quad_streams)?
             {
                 let channels = inputs;
                 let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
                 let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
-                return site.step(kernel, &[input, filters, Value::Scratch { bytes }, out]);
+                let operands = [input, filters, Value::Scratch { bytes }, out];
+                if planes {
+                    site.or(kernel, &operands);
+                } else {
+                    return site.step(kernel, &operands);
+                }
+            }
+            if planes {
+                return Ok(());
             }
             // With one input channel this is a convolution.
             let layer = Paired { window, inputs, outputs: o as u32, padding_value, weights, requantise };

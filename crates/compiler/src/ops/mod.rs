@@ -32,6 +32,7 @@ mod strided_slice;
 pub(crate) mod testing;
 mod transpose;
 mod unary;
+pub mod winograd;
 
 use serde::{Deserialize, Serialize};
 

@@ -318,7 +318,7 @@ pub(super) fn filters(layer: Layer<'_>) -> Option<Vec<&[i8]>> {
     Some(layer.weights.chunks_exact(taps).collect())
 }
 
-fn fit(layer: Layer<'_>, filters: &[&[i8]], shifts: &[u32]) -> Option<Fitted> {
+pub(super) fn fit(layer: Layer<'_>, filters: &[&[i8]], shifts: &[u32]) -> Option<Fitted> {
     let outputs = thresholds(layer, filters)?;
     // Corrections take cycles and constants: they come last.
     [false, true]
