@@ -2,28 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use clap::ValueEnum;
-use rasbora_bench::{Library, LibrarySources, OptLevel, Platform, library, wasm_module};
+use rasbora_bench::{Library, LibrarySources, Platform, library, wasm_module};
 use rasbora_compiler::emit::{Files, c, interpreter, rust};
-use rasbora_compiler::target::{InstructionSet, Target};
+use rasbora_compiler::target::Target;
 use serde::Serialize;
 
-use crate::commands::compile::{Entry, not_emitted};
+use crate::aim::Aim;
+use crate::commands::compile::{Entry, named, not_emitted};
 use crate::failure::Failure;
 use crate::interrupt::emulating;
 use crate::screen::Progress;
-
-/// What the library is optimised for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
-pub enum Optimise {
-    /// Fewest cycles
-    #[default]
-    Speed,
-    /// Fewer bytes of code at nearly the same speed
-    Size,
-    /// Fewest bytes of code: the portable kernels, several times as slow
-    Smallest,
-}
 
 /// How a library is to be made.
 pub struct Order {
@@ -32,7 +20,7 @@ pub struct Order {
     /// Its name.
     pub package: String,
     /// What it is optimised for.
-    pub optimise: Option<Optimise>,
+    pub aim: Aim,
 }
 
 /// A library in answers.
@@ -55,10 +43,8 @@ impl LibraryBody {
 ///
 /// # Errors
 /// Where a name is no name, a tool is missing or the library cannot be built.
-pub fn build(entries: &[Entry], isa: InstructionSet, order: &Order) -> Result<(Files, LibraryBody), Failure> {
-    let named: Vec<rust::Named<'_>> =
-        entries.iter().map(|Entry { name, program, .. }| rust::Named { name, program, isa: isa.type_name() }).collect();
-    let networks = rust::emit(&named).map_err(|error| not_emitted(&error))?;
+pub fn build(entries: &[Entry], order: &Order) -> Result<(Files, LibraryBody), Failure> {
+    let networks = rust::emit(&named(entries)).map_err(|error| not_emitted(&error))?;
     let hashes: Vec<String> = entries.iter().map(|entry| entry.file.named().sha256).collect();
     let mut described: Vec<c::Network<'_>> = (entries.iter().zip(&hashes))
         .map(|(Entry { name, program, .. }, sha256)| c::Network { name, program, sha256, stack_bytes: None })
@@ -85,12 +71,8 @@ fn platform(target: Option<&'static Target>) -> (Platform, String) {
 /// A library, and what it takes.
 fn compiled(sources: LibrarySources<'_>, order: &Order) -> Result<(Library, LibraryBody), Failure> {
     let platform = platform(order.target).0;
-    let opt_level = match order.optimise.unwrap_or_default() {
-        Optimise::Speed => OptLevel::Speed,
-        Optimise::Size | Optimise::Smallest => OptLevel::Size,
-    };
     let progress = Progress::start(format!("compiling the library for {}", platform.name()));
-    let built = emulating(|| library(platform, sources, opt_level))?;
+    let built = emulating(|| library(platform, sources, order.aim.opt_level()))?;
     drop(progress);
     let body = LibraryBody {
         file: c::library_file(&order.package).display().to_string(),
@@ -104,14 +86,10 @@ fn compiled(sources: LibrarySources<'_>, order: &Order) -> Result<(Library, Libr
 ///
 /// # Errors
 /// Where a tool is missing or the library cannot be built.
-pub fn build_interpreter(
-    kernels: &BTreeSet<&'static str>,
-    isa: InstructionSet,
-    order: &Order,
-) -> Result<(Files, LibraryBody), Failure> {
+pub fn build_interpreter(kernels: &BTreeSet<&'static str>, order: &Order) -> Result<(Files, LibraryBody), Failure> {
     let sources = LibrarySources {
         networks: &interpreter::sources(),
-        interface: &interpreter::interface(kernels, isa),
+        interface: &interpreter::interface(kernels, order.aim.goal(order.target).isa()),
         public: &interpreter::FUNCTIONS.map(str::to_owned),
     };
     let (built, body) = compiled(sources, order)?;

@@ -27,7 +27,7 @@ pub fn measure(
     let folder = tempfile::tempdir().map_err(|error| Failure::unwritable(&std::env::temp_dir(), &error))?;
     let half_written = HalfWritten::new(folder.path());
     let module = rust::module_name(&file.stem());
-    let named = Named { name: &module, program, isa: target.isa.type_name() };
+    let named = Named { name: &module, program, isa: program.isa.type_name() };
     let files = rust::emit(&[named]).map_err(|error| Failure::failed("not_emitted", error.to_string()))?;
     for (name, content) in files {
         write(&folder.path().join(name), &content)?;

@@ -3,6 +3,7 @@
 //! `main` reads the command line; each command is a file in [`commands`] and returns an answer or a failure; [`output`]
 //! prints either and gives the exit code.
 
+mod aim;
 mod budget;
 mod c_library;
 mod commands;

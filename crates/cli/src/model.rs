@@ -10,10 +10,10 @@ use rasbora_compiler::emit::interpreter::kernels_of_packed;
 use rasbora_compiler::front_end::{FrontEnd, FrontEndError};
 use rasbora_compiler::graph::Graph;
 use rasbora_compiler::import::{ImportError, Imported, tflite};
+use rasbora_compiler::optimise::Goal;
 use rasbora_compiler::pipeline::compile;
 use rasbora_compiler::program::Program;
 use rasbora_compiler::stream::stream;
-use rasbora_compiler::target::{InstructionSet, Target};
 use rasbora_device::program::MAGIC;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -22,11 +22,6 @@ use crate::failure::{Failure, not_imported};
 
 /// Largest file that is read; a FlatBuffer's offsets end there.
 const MAX_BYTES: u64 = 1 << 31;
-
-/// The instruction set of a target, or this machine's own.
-pub fn isa_of(target: Option<&Target>) -> InstructionSet {
-    target.map_or(InstructionSet::Portable, |target| target.isa)
-}
 
 /// A model's file in memory.
 pub struct ModelFile {
@@ -100,12 +95,12 @@ impl ModelFile {
         self.imported().map_err(|error| not_imported(&self.path, error))
     }
 
-    /// The file's program for an instruction set, adapted.
+    /// The file's program for a goal, adapted.
     ///
     /// # Errors
     /// Where it is broken or not supported, or an adaptation does not fit.
-    pub fn program(&self, isa: InstructionSet, adaptation: &Adaptation) -> Result<Program, Failure> {
-        Ok(compile(adaptation.applied(self.import()?.graph)?, isa)?.program)
+    pub fn program(&self, goal: impl Into<Goal>, adaptation: &Adaptation) -> Result<Program, Failure> {
+        Ok(compile(adaptation.applied(self.import()?.graph)?, goal)?.program)
     }
 }
 

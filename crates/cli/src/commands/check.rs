@@ -6,16 +6,18 @@ use std::path::PathBuf;
 
 use rasbora_compiler::graph::{Graph, Quantisation, TensorId, dtype_name};
 use rasbora_compiler::import::{File, ImportError, Imported, Unsupported};
+use rasbora_compiler::optimise::{Goal, Optimise};
 use rasbora_compiler::pipeline::{Compiled, compile};
 use rasbora_compiler::program::{Port, Program};
-use rasbora_compiler::target::{InstructionSet, Target};
+use rasbora_compiler::target::Target;
 use serde::Serialize;
 
 use super::{STATIC, Sources};
+use crate::aim::{Added, Aim};
 use crate::budget::{self, Budget, Fit};
 use crate::estimate;
 use crate::failure::{Failure, not_imported};
-use crate::model::{Adaptation, ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAD, BOLD, Cell, DIM, GOOD, Table, bytes, number, styled};
 
@@ -33,6 +35,8 @@ pub struct Check {
     #[command(flatten)]
     adaptation: Adaptation,
     #[command(flatten)]
+    aim: Aim,
+    #[command(flatten)]
     budget: Budget,
 }
 
@@ -48,6 +52,8 @@ struct Body {
     arena_bytes: Option<u64>,
     arena_bound_bytes: Option<u64>,
     constants_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<Added>,
     unsupported: Vec<UnsupportedBody>,
     targets: Vec<Fit>,
     sources: Sources,
@@ -123,8 +129,12 @@ impl Check {
         let Imported { graph, file: described } = imported;
         let graph = self.adaptation.applied(graph)?;
         let macs = graph.nodes.iter().map(|node| node.model_macs).sum();
-        let programs = Programs::new(&graph, &targets)?;
+        let programs = Programs::new(&graph, &targets, self.aim)?;
         let program = programs.of(targets.first().copied());
+        let added = match self.aim.optimise() {
+            Optimise::Speed => Some(Added::new(program, &compile(graph.clone(), program.isa)?.program, None)),
+            _ => None,
+        };
         let mut fits: Vec<Fit> = targets
             .iter()
             .map(|&target| budget::fit(&[programs.of(Some(target))], Some(target), &self.budget))
@@ -148,6 +158,7 @@ impl Check {
             arena_bytes: Some(program.arena_bytes as u64),
             arena_bound_bytes: Some(program.arena_bound_bytes as u64),
             constants_bytes: Some(program.constants_bytes() as u64),
+            added,
             unsupported: Vec::new(),
             targets: fits,
             sources,
@@ -172,28 +183,28 @@ impl Check {
 
 /// The programs of a model, one for each instruction set that is asked for.
 struct Programs {
+    aim: Aim,
     own: Program,
     reduced: Reduced,
-    others: Vec<(InstructionSet, Program)>,
+    others: Vec<(Goal, Program)>,
 }
 
 impl Programs {
-    fn new(graph: &Graph, targets: &[&Target]) -> Result<Self, Failure> {
-        let Compiled { graph: rest, program: own } = compile(graph.clone(), isa_of(None))?;
-        let mut others: Vec<(InstructionSet, Program)> = Vec::new();
-        for target in targets {
-            let known = target.isa == isa_of(None) || others.iter().any(|(isa, _)| *isa == target.isa);
-            if !known {
-                others.push((target.isa, compile(graph.clone(), target.isa)?.program));
+    fn new(graph: &Graph, targets: &[&Target], aim: Aim) -> Result<Self, Failure> {
+        let Compiled { graph: rest, program: own } = compile(graph.clone(), aim.goal(None))?;
+        let mut others: Vec<(Goal, Program)> = Vec::new();
+        for goal in targets.iter().map(|target| aim.goal(Some(target))) {
+            if goal != aim.goal(None) && !others.iter().any(|(other, _)| *other == goal) {
+                others.push((goal, compile(graph.clone(), goal)?.program));
             }
         }
-        Ok(Self { own, reduced: Reduced::of(&rest), others })
+        Ok(Self { aim, own, reduced: Reduced::of(&rest), others })
     }
 
     /// The program of a target, or this machine's own.
     fn of(&self, target: Option<&Target>) -> &Program {
-        let isa = isa_of(target);
-        self.others.iter().find(|(other, _)| *other == isa).map_or(&self.own, |(_, program)| program)
+        let goal = self.aim.goal(target);
+        self.others.iter().find(|(other, _)| *other == goal).map_or(&self.own, |(_, program)| program)
     }
 }
 
@@ -230,6 +241,7 @@ fn refused(file: &ModelFile, described: &File, list: Vec<Unsupported>) -> Answer
         arena_bytes: None,
         arena_bound_bytes: None,
         constants_bytes: None,
+        added: None,
         unsupported: unsupported.collect(),
         targets: Vec::new(),
         sources: Sources::new(),
@@ -296,7 +308,11 @@ fn figures(body: &Body) -> String {
     }
     row("arena", body.arena_bytes, bytes, &bound);
     row("constants", body.constants_bytes, bytes, STATIC);
-    table.render()
+    let mut text = table.render();
+    if let Some(added) = body.added {
+        let _ = writeln!(text, "  {}", added.text());
+    }
+    text
 }
 
 fn fits(fits: &[Fit]) -> String {

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use rasbora_compiler::emit::Files;
 use rasbora_compiler::emit::rust::{self, EmitError, module_name};
+use rasbora_compiler::optimise::{Goal, Optimise};
 use rasbora_compiler::program::Program;
-use rasbora_compiler::target::InstructionSet;
 use serde::Serialize;
 
 use super::{STATIC, Sources};
+use crate::aim::{Added, Aim};
 use crate::budget::{self, Budget, Fit};
-use crate::c_library::{self, LibraryBody, Optimise};
+use crate::c_library::{self, LibraryBody};
 use crate::failure::Failure;
-use crate::model::{Adaptation, ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named};
 use crate::output::Answer;
 use crate::screen::{self, Align, BOLD, Cell, DIM, Table, bytes, styled};
 use crate::{files, folder};
@@ -38,9 +39,8 @@ pub struct Compile {
     /// The target whose kernels it runs and whose memories it must fit, or `host` for this machine
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// What a C library is optimised for; speed where nothing is said
-    #[arg(long, value_name = "WHAT")]
-    optimise: Option<Optimise>,
+    #[command(flatten)]
+    aim: Aim,
     /// What a C library is called; the model's name, or `models` for several
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
@@ -76,6 +76,8 @@ pub struct Entry {
     pub file: ModelFile,
     /// What it became.
     pub program: Program,
+    /// What it has more than a balanced program, where speed counts most.
+    pub added: Option<Added>,
 }
 
 #[derive(Serialize)]
@@ -97,6 +99,8 @@ struct ModelBody {
     file: Named,
     arena_bytes: u64,
     constants_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<Added>,
 }
 
 impl Compile {
@@ -105,21 +109,17 @@ impl Compile {
         let target = self.target.as_deref().filter(|name| *name != HOST).map(budget::target).transpose()?;
         self.check_options()?;
         folder::check(&self.output, self.force)?;
-        let isa = match self.optimise {
-            Some(Optimise::Smallest) => InstructionSet::Portable,
-            _ => isa_of(target),
-        };
-        let entries = self.entries(isa)?;
+        let entries = self.entries(self.aim.goal(target))?;
         let programs: Vec<&Program> = entries.iter().map(|entry| &entry.program).collect();
         let fit = budget::fit(&programs, target, &self.budget);
         over_budget(&fit)?;
         let (mut files, library) = match self.emit {
-            Emit::Rust => (emitted_rust(&entries, isa)?, None),
+            Emit::Rust => (emitted_rust(&entries)?, None),
             Emit::Packed => (packed(&entries), None),
             Emit::C => {
                 files::check_writable(&self.output)?;
-                let order = c_library::Order { target, package: self.package(&entries)?, optimise: self.optimise };
-                let (files, body) = c_library::build(&entries, isa, &order)?;
+                let order = c_library::Order { target, package: self.package(&entries)?, aim: self.aim };
+                let (files, body) = c_library::build(&entries, &order)?;
                 (files, Some(body))
             }
         };
@@ -156,14 +156,10 @@ impl Compile {
                     .help("name it: --target cortex-m4, or --target host; rasbora targets lists them")),
             };
         }
-        let given = [("--optimise", self.optimise.is_some()), ("--package", self.package.is_some())];
-        match given.into_iter().find(|(_, given)| *given) {
-            Some((option, _)) => {
-                Err(Failure::usage(format!("{option} is for a C library"))
-                    .help("add --emit c, or leave the option out"))
-            }
-            None => Ok(()),
+        if self.package.is_some() {
+            return Err(Failure::usage("--package is for a C library").help("add --emit c, or leave the option out"));
         }
+        Ok(())
     }
 
     /// The name of the C library.
@@ -180,7 +176,7 @@ impl Compile {
             .help("use lower-case letters, digits and '_', and begin with a letter"))
     }
 
-    fn entries(&self, isa: InstructionSet) -> Result<Vec<Entry>, Failure> {
+    fn entries(&self, goal: Goal) -> Result<Vec<Entry>, Failure> {
         let mut entries: Vec<Entry> = Vec::new();
         for argument in &self.models {
             let (name, path) = match argument.split_once('=').filter(|_| !Path::new(argument).exists()) {
@@ -195,8 +191,12 @@ impl Compile {
             if entries.iter().any(|other| other.name == name) {
                 return Err(not_emitted(&EmitError::Twice(name)));
             }
-            let program = file.program(isa, &self.adaptation)?;
-            entries.push(Entry { name, file, program });
+            let program = file.program(goal, &self.adaptation)?;
+            let added = match goal.optimise() {
+                Optimise::Speed => Some(Added::new(&program, &file.program(goal.isa(), &self.adaptation)?, None)),
+                _ => None,
+            };
+            entries.push(Entry { name, file, program, added });
         }
         Ok(entries)
     }
@@ -209,14 +209,19 @@ impl From<&Entry> for ModelBody {
             file: entry.file.named(),
             arena_bytes: entry.program.arena_bytes as u64,
             constants_bytes: entry.program.constants_bytes() as u64,
+            added: entry.added,
         }
     }
 }
 
-fn emitted_rust(entries: &[Entry], isa: InstructionSet) -> Result<Files, Failure> {
-    let named: Vec<rust::Named<'_>> =
-        entries.iter().map(|Entry { name, program, .. }| rust::Named { name, program, isa: isa.type_name() }).collect();
-    rust::emit(&named).map_err(|error| not_emitted(&error))
+/// Programs by name, as Rust is emitted of them.
+pub fn named(entries: &[Entry]) -> Vec<rust::Named<'_>> {
+    let entries = entries.iter();
+    entries.map(|Entry { name, program, .. }| rust::Named { name, program, isa: program.isa.type_name() }).collect()
+}
+
+fn emitted_rust(entries: &[Entry]) -> Result<Files, Failure> {
+    rust::emit(&named(entries)).map_err(|error| not_emitted(&error))
 }
 
 fn packed(entries: &[Entry]) -> Files {
@@ -261,6 +266,11 @@ fn text(body: &Body) -> String {
         table.row([name.into(), bytes(model.arena_bytes).into(), bytes(model.constants_bytes).into(), from]);
     }
     text += &table.render();
+    for model in &body.models {
+        if let Some(added) = model.added {
+            let _ = writeln!(text, "\n  {}: {}", styled(&model.name, BOLD), added.text());
+        }
+    }
     if let Some(library) = &body.library {
         let (code, constants) = (bytes(library.code_bytes), bytes(library.constants_bytes));
         let _ = writeln!(text, "\n  {}: {code} of code, {constants} of constants", styled(&library.file, BOLD));

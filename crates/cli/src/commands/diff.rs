@@ -14,10 +14,11 @@ use rasbora_compiler::program::{Port, Program};
 use serde::Serialize;
 
 use super::run::InputArguments;
+use crate::aim::Aim;
 use crate::budget;
 use crate::emulated;
 use crate::failure::Failure;
-use crate::model::{ModelFile, Named, isa_of};
+use crate::model::{ModelFile, Named};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAD, BOLD, Cell, DIM, GOOD, Table, number, styled};
 use crate::tensors::{self, Array, Content, Numbers, Signature, Values};
@@ -39,6 +40,8 @@ pub struct Diff {
     /// .npz (arrays named by tensor, t12 by its index, output_0… or ref_0_0…)
     #[arg(long, value_name = "host|TARGET|FILE.npz")]
     against: String,
+    #[command(flatten)]
+    aim: Aim,
 }
 
 /// Values of one of the file's tensors.
@@ -98,8 +101,10 @@ impl Diff {
         let inputs: Vec<Vec<u8>> = self.inputs.read(&wanted)?.into_iter().map(|input| input.bytes).collect();
         let reference = traced(&plain, &inputs)?;
         let other = match &against {
-            Against::Host => traced(&compile(graph, isa_of(None))?.program, &inputs)?,
-            Against::Target(target) => emulated_trace(target, &file, &compile(graph, target.isa)?.program, &inputs)?,
+            Against::Host => traced(&compile(graph, self.aim.goal(None))?.program, &inputs)?,
+            Against::Target(target) => {
+                emulated_trace(target, &file, &compile(graph, self.aim.goal(Some(target)))?.program, &inputs)?
+            }
             Against::File(path) => from_archive(path, &plain, &reference)?,
         };
         let layers = compare(&reference, &other);

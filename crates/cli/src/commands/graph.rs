@@ -9,8 +9,10 @@ use rasbora_compiler::program::Program;
 use rasbora_device::memory::{Operand, Space};
 use serde::Serialize;
 
+use crate::aim::Aim;
+use crate::budget;
 use crate::failure::Failure;
-use crate::model::{Adaptation, ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named};
 use crate::output::Answer;
 
 /// The command's name.
@@ -27,6 +29,11 @@ pub struct Graph {
     /// Print the steps of the program: kernels, parameters, and where their operands lie
     #[arg(long)]
     lowered: bool,
+    /// The target whose program it is, instead of this machine's
+    #[arg(long, value_name = "TARGET", requires = "lowered")]
+    target: Option<String>,
+    #[command(flatten)]
+    aim: Aim,
     #[command(flatten)]
     adaptation: Adaptation,
 }
@@ -45,10 +52,11 @@ fn passes() -> String {
 impl Graph {
     /// Does it.
     pub fn run(&self) -> Result<Answer, Failure> {
+        let target = self.target.as_deref().map(budget::target).transpose()?;
         let file = ModelFile::read(&self.model)?;
         let mut graph = self.adaptation.applied(file.import()?.graph)?;
         let text = if self.lowered {
-            steps(&compile(graph, isa_of(None))?.program)
+            steps(&compile(graph, self.aim.goal(target))?.program)
         } else {
             if let Some(pass) = &self.after {
                 optimise(&mut graph, Some(pass))?;

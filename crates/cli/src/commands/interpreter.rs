@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rasbora_compiler::emit::interpreter::{KERNELS, PACKAGE_NAME, kernels_of};
-use rasbora_compiler::target::InstructionSet;
+use rasbora_compiler::optimise::Goal;
 use serde::Serialize;
 
 use super::{STATIC, Sources};
+use crate::aim::Aim;
 use crate::budget;
-use crate::c_library::{self, LibraryBody, Optimise};
+use crate::c_library::{self, LibraryBody};
 use crate::failure::Failure;
-use crate::model::{Adaptation, ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named};
 use crate::output::Answer;
 use crate::screen::{self, BOLD, DIM, bytes, styled};
 use crate::{files, folder};
@@ -41,9 +42,8 @@ pub struct Interpreter {
     /// The target that it runs on, `host` for this machine, or `wasm` for an npm package around a WebAssembly module
     #[arg(long, value_name = "TARGET")]
     target: String,
-    /// What it is optimised for; speed where nothing is said
-    #[arg(long, value_name = "WHAT")]
-    optimise: Option<Optimise>,
+    #[command(flatten)]
+    aim: Aim,
     /// The folder to write
     #[arg(short, long = "output", value_name = "DIR")]
     output: PathBuf,
@@ -68,19 +68,19 @@ impl Interpreter {
     pub fn run(&self) -> Result<Answer, Failure> {
         let portable = [HOST, WASM].contains(&self.target.as_str());
         let target = if portable { None } else { Some(budget::target(&self.target)?) };
-        if self.target == WASM && self.optimise.is_some() {
+        if self.target == WASM && self.aim.named() {
             return Err(Failure::usage("--optimise is for a C library").help("leave the option out"));
         }
         folder::check(&self.output, self.force)?;
         let mut kernels = self.named_kernels()?;
-        let (of_models, models) = self.kernels_of_models(isa_of(target))?;
+        let (of_models, models) = self.kernels_of_models(self.aim.goal(target))?;
         kernels.extend(of_models);
         files::check_writable(&self.output)?;
         let (files, library) = if self.target == WASM {
             c_library::build_wasm(&kernels)?
         } else {
-            let order = c_library::Order { target, package: PACKAGE_NAME.into(), optimise: self.optimise };
-            c_library::build_interpreter(&kernels, isa_of(target), &order)?
+            let order = c_library::Order { target, package: PACKAGE_NAME.into(), aim: self.aim };
+            c_library::build_interpreter(&kernels, &order)?
         };
         let names = files.iter().map(|(name, _)| name.display().to_string()).collect();
         let hashes: BTreeMap<String, String> =
@@ -115,13 +115,13 @@ impl Interpreter {
     }
 
     /// The kernels of the programs that `--ops-of` names, and their files.
-    fn kernels_of_models(&self, isa: InstructionSet) -> Result<(BTreeSet<&'static str>, Vec<Named>), Failure> {
+    fn kernels_of_models(&self, goal: Goal) -> Result<(BTreeSet<&'static str>, Vec<Named>), Failure> {
         let (mut kernels, mut models) = (BTreeSet::new(), Vec::new());
         for path in &self.ops_of {
             let file = ModelFile::read(Path::new(path))?;
             kernels.extend(match file.packed_kernels()? {
                 Some(kernels) => kernels,
-                None => kernels_of([&file.program(isa, &self.adaptation)?]),
+                None => kernels_of([&file.program(goal, &self.adaptation)?]),
             });
             models.push(file.named());
         }

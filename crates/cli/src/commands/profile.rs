@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use rasbora_bench::{Count, Measurement, Mode, Options};
 use rasbora_compiler::graph::{DType, bytes_of};
+use rasbora_compiler::optimise::Optimise;
 use rasbora_compiler::program::Program;
 use rasbora_compiler::target::Target;
 use serde::Serialize;
 
 use super::run::{PixelArguments, read_inputs};
 use super::{COUNTED, STATIC, Sources};
+use crate::aim::{Added, Aim};
 use crate::budget;
 use crate::emulated;
 use crate::failure::Failure;
@@ -37,6 +39,8 @@ pub struct Profile {
     #[command(flatten)]
     adaptation: Adaptation,
     #[command(flatten)]
+    aim: Aim,
+    #[command(flatten)]
     pixels: PixelArguments,
     /// Leave the firmware's ELF file in this folder
     #[arg(long, value_name = "DIR")]
@@ -54,6 +58,8 @@ struct Body {
     stack_bytes: u64,
     stack_bound_bytes: Option<u32>,
     flash: Flash,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<Added>,
     layers: Vec<Layer>,
     elf: Option<String>,
     sources: Sources,
@@ -81,7 +87,7 @@ impl Profile {
     pub fn run(&self) -> Result<Answer, Failure> {
         let target = budget::target(&self.on)?;
         let file = ModelFile::read(&self.model)?;
-        let program = file.program(target.isa, &self.adaptation)?;
+        let program = file.program(self.aim.goal(Some(target)), &self.adaptation)?;
         let wanted: Vec<Signature> = program.inputs.iter().map(Signature::from).collect();
         let (input, data) = if self.input.is_empty() {
             ("xorshift32, seed 1".to_owned(), pseudo_random(&wanted))
@@ -89,17 +95,19 @@ impl Profile {
             let inputs = read_inputs(&self.input, &self.pixels, &wanted)?;
             (self.input.join(", "), inputs.into_iter().map(|input| input.bytes).collect())
         };
-        let measure = |mode| {
-            emulated::measure(
-                target,
-                &file,
-                &program,
-                std::slice::from_ref(&data),
-                &Options { mode, ..Options::default() },
-            )
+        let measure = |program: &Program, mode| {
+            let options = Options { mode, opt_level: self.aim.opt_level(), ..Options::default() };
+            emulated::measure(target, &file, program, std::slice::from_ref(&data), &options)
         };
-        let whole = measure(Mode::Total)?;
-        let by_step = measure(Mode::Steps)?;
+        let whole = measure(&program, Mode::Total)?;
+        let by_step = measure(&program, Mode::Steps)?;
+        let added = if self.aim.optimise() == Optimise::Speed {
+            let balanced = file.program(target.isa, &self.adaptation)?;
+            let code = measure(&balanced, Mode::Total)?.flash.code;
+            Some(Added::new(&program, &balanced, Some(whole.flash.code.saturating_sub(code))))
+        } else {
+            None
+        };
         let elf = self.keep.as_deref().map(|folder| keep(folder, &whole, &file, target)).transpose()?;
         let body = Body {
             model: file.named(),
@@ -115,6 +123,7 @@ impl Profile {
                 constants: whole.flash.constants,
                 total: whole.flash.code + whole.flash.constants,
             },
+            added,
             layers: layers(&program, &by_step.layers),
             elf: elf.map(|path| path.display().to_string()),
             sources: sources(target),
@@ -219,6 +228,9 @@ fn text(body: &Body, target: &Target) -> String {
     row("flash: constants", bytes(body.flash.constants), "static: weights, biases, multipliers, tables, parameters");
     row("flash: total", bytes(body.flash.total), "static: code and constants");
     text += &table.render();
+    if let Some(added) = body.added {
+        let _ = writeln!(text, "  {}", added.text());
+    }
     text.push('\n');
     text += &layer_table(body);
     if let Some(elf) = &body.elf {

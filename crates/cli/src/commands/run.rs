@@ -9,10 +9,11 @@ use rasbora_compiler::host;
 use rasbora_compiler::program::Program;
 use serde::Serialize;
 
+use crate::aim::Aim;
 use crate::budget;
 use crate::emulated;
 use crate::failure::Failure;
-use crate::model::{Adaptation, ModelFile, Named, isa_of};
+use crate::model::{Adaptation, ModelFile, Named};
 use crate::output::Answer;
 use crate::screen::{self, Align, BAR, BOLD, Cell, DIM, Table, styled};
 use crate::tensors::assign::{self, Input};
@@ -35,6 +36,8 @@ pub struct Run {
     inputs: InputArguments,
     #[command(flatten)]
     adaptation: Adaptation,
+    #[command(flatten)]
+    aim: Aim,
     /// Run the program for this target on this machine
     #[arg(long, value_name = "TARGET", conflicts_with = "on")]
     target: Option<String>,
@@ -164,7 +167,7 @@ impl Run {
         let target = self.on.as_ref().or(self.target.as_ref()).map(|name| budget::target(name)).transpose()?;
         let labels = self.labels.as_deref().map(read_labels).transpose()?;
         let file = ModelFile::read(&self.model)?;
-        let program = file.program(isa_of(target), &self.adaptation)?;
+        let program = file.program(self.aim.goal(target), &self.adaptation)?;
         if let Some(path) = &self.output {
             write::check(path, program.outputs.len())?;
         }

@@ -210,7 +210,7 @@ fn a_c_library_without_sense_is_usage() {
         (&["c", "--target", "cortex-m44"], "'cortex-m4'"),
         (&["c", "--target", "cortex-m4", "--package", "My-Lib"], "lower-case"),
         (&["rust", "--package", "lib"], "--emit c"),
-        (&["packed", "--optimise", "size"], "--emit c"),
+        (&["packed", "--package", "lib"], "--emit c"),
     ] {
         let ran = rasbora(&[&compile[..], arguments].concat());
         assert_eq!(ran.failed(), (Some(2), "usage".into()), "{arguments:?}");
