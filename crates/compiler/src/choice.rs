@@ -65,14 +65,15 @@ pub fn choices(
     let (mut choices, mut upgrades, mut left) = (Choices::new(), Vec::new(), constants_bytes);
     for (planned, PlacedNode { node: index, steps, way }) in placed.nodes.iter().enumerate() {
         let node = &graph.nodes[*index];
-        let (Op::Conv2d(op), [step]) = (&node.op, &lowered.steps[steps.clone()]) else { continue };
+        let (Op::Conv2d(op), &[step]) = (&node.op, steps.as_slice()) else { continue };
+        let step = &lowered.steps[step];
         let taken = step.ways[*way].kernel.as_ref();
         let inputs: Vec<_> = node.inputs.iter().map(|&id| &graph[id]).collect();
         let Some(kernel) = winograd::kernel(op, &inputs, &graph[node.outputs[0]]) else { continue };
         // What has no formula is a portable kernel, several times as slow.
         let usual = expected(taken).unwrap_or(f64::INFINITY);
         let scratch = placed.plan.scratch[planned].map_or(0, |slot| slot.bytes);
-        let tensors = placed.plan.live_bytes(planned).saturating_sub(scratch);
+        let tensors = placed.plan.live_bytes(&placed.parts, planned).saturating_sub(scratch);
         let room = arena_bytes.saturating_sub(tensors) / ALIGN * ALIGN;
         let candidate = |transformed: u32, least: f64| {
             let kernel = WinogradConv2d { transformed, ..kernel }.in_bands(room.min(1 << 24) as u32)?;

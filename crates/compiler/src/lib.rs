@@ -24,5 +24,6 @@ pub mod pipeline;
 mod place;
 pub mod plan;
 pub mod program;
+mod sharing;
 pub mod stream;
 pub mod target;

@@ -111,6 +111,17 @@ pub struct Way {
     pub operands: Vec<Value>,
 }
 
+/// What a step copies that moves bytes from one run to another, both without gaps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// The first byte in the tensor that is read: operand 0.
+    pub from: usize,
+    /// The first byte in the tensor that is written: operand 1.
+    pub to: usize,
+    /// Number of bytes.
+    pub bytes: usize,
+}
+
 /// One step of a network, and the ways to compute it.
 #[derive(Debug)]
 pub struct LoweredStep {
@@ -118,6 +129,8 @@ pub struct LoweredStep {
     pub ways: Vec<Way>,
     /// The node that it belongs to: an index in [`Graph::nodes`].
     pub node: usize,
+    /// What it copies, if that is all it does: where one tensor lies in the other, no step is needed.
+    pub run: Option<Run>,
 }
 
 /// All steps of a network, in the order of its nodes.
@@ -289,8 +302,15 @@ impl<'a> Site<'a> {
             return Err(self.refuse(format!("has sizes out of the kernel's range: {kernel:?}")));
         }
         let way = Way { kernel: Arc::new(kernel), operands: operands.to_vec() };
-        self.lowered.steps.push(LoweredStep { ways: vec![way], node: self.index });
+        self.lowered.steps.push(LoweredStep { ways: vec![way], node: self.index, run: None });
         Ok(())
+    }
+
+    /// Says that the last step does no more than to copy `run`.
+    pub fn copies(&mut self, run: Run) {
+        if let Some(step) = self.lowered.steps.last_mut() {
+            step.run = Some(run);
+        }
     }
 
     /// Adds a step that each of `kernels` computes: from the fastest to the one that takes the least memory, some of which may

@@ -1,23 +1,24 @@
 //! Which way each step takes, and where the tensors lie: the graph's memory as the planner's request.
 //!
 //! A kernel may have slower ways that take less memory, such as rows from the last to the first, so that a wider output lies
-//! over its input. A step takes one of them only where the arena would be larger otherwise.
-
-use std::collections::HashMap;
-use std::ops::Range;
+//! over its input. A step takes one of them only where the arena would be larger otherwise. Slices lie where they
+//! are cut from, and what is joined lies there from the beginning, unless the arena would be larger for that.
 
 use rasbora_device::ops::{Overlap as KernelOverlap, Role};
 
 use crate::graph::{Graph, Tensor, TensorId};
-use crate::lower::{Lowered, LoweredStep, Value, Way};
-use crate::plan::{Overlap, OverlapRule, Plan, PlanError, Request, Slot, StepUse};
+use crate::lower::{Lowered, Value, Way};
+use crate::plan::{Overlap, OverlapRule, Part, Plan, PlanError, Request, StepUse};
 use crate::program::ProgramError;
+use crate::sharing::{Home, Sharing};
 
 /// Where everything lies, and the ways that the steps take.
 #[derive(Debug)]
 pub struct Placed {
-    /// For each tensor the one whose memory it shares.
-    pub roots: Vec<TensorId>,
+    /// For each tensor whose memory it lies in.
+    pub homes: Vec<Home>,
+    /// What lies in others that have memory of their own.
+    pub parts: Vec<Part>,
     /// State in the order in which it lies, as indices of tensors.
     pub state: Vec<usize>,
     /// What the plan's steps are.
@@ -31,54 +32,85 @@ pub struct Placed {
 pub struct PlacedNode {
     /// The node: an index in [`Graph::nodes`].
     pub node: usize,
-    /// Its steps, in [`Lowered::steps`].
-    pub steps: Range<usize>,
+    /// Its steps that run, in [`Lowered::steps`].
+    pub steps: Vec<usize>,
     /// The way that they take, in [`LoweredStep::ways`].
     pub way: usize,
 }
 
 impl Placed {
-    /// Where `tensor` lies.
-    pub fn slot(&self, tensor: TensorId) -> Option<Slot> {
-        self.plan.slots[self.roots[tensor.0].0]
+    /// The first byte of `tensor` in the arena, where it lies there.
+    pub fn offset(&self, tensor: TensorId) -> Option<usize> {
+        let Home { root, offset } = self.homes[tensor.0];
+        self.plan.slots[root.0].map(|slot| slot.offset + offset)
     }
 }
 
-/// Chooses ways with which the arena is as small as can be, the fastest of those.
+/// How many choices of what shares memory are tried.
+const MOST_TRIES: usize = 64;
+
+/// Chooses ways with which the arena is as small as can be, the fastest of those, and leaves out the copies that it does not
+/// grow without: all, or where it would grow, those of each half that it does not grow for, and so on.
 ///
 /// # Errors
 /// Where a state cannot be settled or the memory not be laid out.
 pub fn place(graph: &Graph, lowered: &Lowered) -> Result<Placed, ProgramError> {
-    let roots = roots(graph)?;
-    let mut nodes = nodes(lowered);
-    let in_arena = |id: TensorId| graph[roots[id.0]].constant.is_none().then_some(roots[id.0].0);
-    let uses: Vec<Vec<StepUse>> =
-        nodes.iter().map(|node| uses(&lowered.steps[node.steps.clone()], &in_arena)).collect();
-    let mut request = request(graph, &roots);
+    let views = Sharing::of_views(graph, lowered)?;
+    let mut best = place_shared(graph, lowered, &views)?;
+    let mut left_out = vec![false; lowered.steps.len()];
+    let shared = views.clone().without_copies(graph, lowered, &vec![true; lowered.steps.len()]);
+    let mut groups = vec![(0..lowered.steps.len()).filter(|&step| shared.idle[step]).collect::<Vec<_>>()];
+    for _ in 0..MOST_TRIES {
+        let Some(group) = groups.pop() else { break };
+        if group.is_empty() {
+            continue;
+        }
+        let mut more = left_out.clone();
+        group.iter().for_each(|&step| more[step] = true);
+        let placed = place_shared(graph, lowered, &views.clone().without_copies(graph, lowered, &more))?;
+        if placed.plan.arena_bytes <= best.plan.arena_bytes {
+            (best, left_out) = (placed, more);
+        } else if group.len() > 1 {
+            let (first, second) = group.split_at(group.len() / 2);
+            groups.extend([second.to_vec(), first.to_vec()]);
+        }
+    }
+    Ok(best)
+}
+
+/// Chooses ways with which the arena is as small as can be with what lies where `sharing` says.
+fn place_shared(graph: &Graph, lowered: &Lowered, sharing: &Sharing) -> Result<Placed, PlanError> {
+    let mut nodes = nodes(lowered, &sharing.idle);
+    let memory = Memory { graph, homes: &sharing.homes };
+    let uses: Vec<Vec<StepUse>> = nodes.iter().map(|node| uses(lowered, node, &memory)).collect();
+    let mut request = request(graph, sharing);
     let plan = choose(&mut request, &uses, &mut nodes)?;
-    Ok(Placed { roots, state: request.state, nodes, plan })
+    Ok(Placed { homes: sharing.homes.clone(), parts: request.parts, state: request.state, nodes, plan })
 }
 
 /// Plans with the fastest ways, and with those that take the least memory. Where these give a smaller arena, each step that
 /// does not bind it goes back to the fastest way that keeps it.
 fn choose(request: &mut Request, uses: &[Vec<StepUse>], nodes: &mut [PlacedNode]) -> Result<Plan, PlanError> {
-    let mut plan = |nodes: &[PlacedNode]| {
+    let plan = |request: &mut Request, nodes: &[PlacedNode]| {
         request.steps = uses.iter().zip(nodes).map(|(ways, node)| ways[node.way].clone()).collect();
         Plan::new(request)
     };
-    let fastest = plan(nodes)?;
+    let fastest = plan(request, nodes)?;
     if uses.iter().all(|ways| ways.len() == 1) {
         return Ok(fastest);
     }
     let mut chosen = nodes.to_vec();
     chosen.iter_mut().zip(uses).for_each(|(node, ways)| node.way = ways.len() - 1);
-    let mut best = plan(&chosen)?;
+    let mut best = plan(request, &chosen)?;
     if best.arena_bytes >= fastest.arena_bytes {
         return Ok(fastest);
     }
     let arena_bytes = best.arena_bytes;
+    let mut roomy = chosen.clone();
+    let has_room = |step: usize| fastest.live_bytes(&request.parts, step) <= arena_bytes;
+    roomy.iter_mut().enumerate().filter(|(step, _)| has_room(*step)).for_each(|(_, node)| node.way = 0);
     let mut keep = |with: Vec<PlacedNode>, chosen: &mut Vec<PlacedNode>| -> Result<bool, PlanError> {
-        let found = plan(&with)?;
+        let found = plan(request, &with)?;
         let kept = found.arena_bytes <= arena_bytes;
         if kept {
             (best, *chosen) = (found, with);
@@ -86,9 +118,6 @@ fn choose(request: &mut Request, uses: &[Vec<StepUse>], nodes: &mut [PlacedNode]
         Ok(kept)
     };
     // All at once that have room without sharing, then one by one.
-    let mut roomy = chosen.clone();
-    let has_room = |step: usize| fastest.live_bytes(step) <= arena_bytes;
-    roomy.iter_mut().enumerate().filter(|(step, _)| has_room(*step)).for_each(|(_, node)| node.way = 0);
     keep(roomy, &mut chosen)?;
     for step in 0..chosen.len() {
         for way in 0..chosen[step].way {
@@ -103,37 +132,26 @@ fn choose(request: &mut Request, uses: &[Vec<StepUse>], nodes: &mut [PlacedNode]
     Ok(best)
 }
 
-/// For each tensor the one whose memory it shares: that of what it views, and of the state that it becomes.
-fn roots(graph: &Graph) -> Result<Vec<TensorId>, ProgramError> {
-    let mut roots = graph.roots();
-    if let Some((state, _)) = graph.states.iter().zip(graph.settled(&roots)).find(|(_, settled)| !settled) {
-        return Err(ProgramError::Unsettled { tensor: graph[state.tensor].name.clone() });
+/// The nodes that have steps to run, by their fastest ways.
+fn nodes(lowered: &Lowered, idle: &[bool]) -> Vec<PlacedNode> {
+    let mut nodes: Vec<PlacedNode> = Vec::new();
+    for (index, step) in lowered.steps.iter().enumerate().filter(|(index, _)| !idle[*index]) {
+        match nodes.last_mut() {
+            Some(last) if last.node == step.node => last.steps.push(index),
+            _ => nodes.push(PlacedNode { node: step.node, steps: vec![index], way: 0 }),
+        }
     }
-    let becomes: HashMap<TensorId, TensorId> = graph.states.iter().map(|state| (state.next, state.tensor)).collect();
-    for root in &mut roots {
-        *root = becomes.get(root).copied().unwrap_or(*root);
-    }
-    Ok(roots)
-}
-
-/// The nodes that have steps, by their fastest ways.
-fn nodes(lowered: &Lowered) -> Vec<PlacedNode> {
-    let mut start = 0;
-    let of_chunk = |chunk: &[LoweredStep]| {
-        let steps = start..start + chunk.len();
-        start = steps.end;
-        PlacedNode { node: chunk[0].node, steps, way: 0 }
-    };
-    lowered.steps.chunk_by(|a, b| a.node == b.node).map(of_chunk).collect()
+    nodes
 }
 
 /// What the planner must know of the graph, without steps.
-fn request(graph: &Graph, roots: &[TensorId]) -> Request {
+fn request(graph: &Graph, sharing: &Sharing) -> Request {
     let mut request = Request { tensors: graph.tensors.iter().map(Tensor::bytes).collect(), ..Request::default() };
+    request.parts.clone_from(&sharing.parts);
     request.inputs = graph.inputs.iter().map(|id| id.0).collect();
     for id in &graph.outputs {
         // A constant that the caller reads is state that nobody writes.
-        let root = roots[id.0];
+        let root = sharing.homes[id.0].root;
         let list = if graph[root].constant.is_some() { &mut request.state } else { &mut request.outputs };
         if !list.contains(&root.0) {
             list.push(root.0);
@@ -143,15 +161,34 @@ fn request(graph: &Graph, roots: &[TensorId]) -> Request {
     request
 }
 
-/// What each way of a node uses. A node of several steps has one way: its steps write one tensor together.
-fn uses(steps: &[LoweredStep], in_arena: &impl Fn(TensorId) -> Option<usize>) -> Vec<StepUse> {
-    match steps {
-        [step] => step.ways.iter().map(|way| step_use(&[way], in_arena)).collect(),
-        steps => vec![step_use(&steps.iter().map(|step| &step.ways[0]).collect::<Vec<_>>(), in_arena)],
+/// Where the tensors of a graph lie.
+struct Memory<'a> {
+    graph: &'a Graph,
+    homes: &'a [Home],
+}
+
+impl Memory<'_> {
+    /// The tensor of the plan in which `id` lies.
+    fn in_arena(&self, id: TensorId) -> Option<usize> {
+        let root = self.homes[id.0].root;
+        self.graph[root].constant.is_none().then_some(root.0)
+    }
+
+    /// Whether `id` is all of the tensor in which it lies.
+    fn is_whole(&self, id: TensorId) -> bool {
+        self.graph[id].bytes() == self.graph[self.homes[id.0].root].bytes()
     }
 }
 
-fn step_use(steps: &[&Way], in_arena: &impl Fn(TensorId) -> Option<usize>) -> StepUse {
+/// What each way of a node uses. A node of several steps has one way: its steps write one tensor together.
+fn uses(lowered: &Lowered, node: &PlacedNode, memory: &Memory<'_>) -> Vec<StepUse> {
+    match node.steps.as_slice() {
+        &[step] => lowered.steps[step].ways.iter().map(|way| step_use(&[way], memory)).collect(),
+        steps => vec![step_use(&steps.iter().map(|&step| &lowered.steps[step].ways[0]).collect::<Vec<_>>(), memory)],
+    }
+}
+
+fn step_use(steps: &[&Way], memory: &Memory<'_>) -> StepUse {
     let mut used = StepUse::default();
     for step in steps {
         let mut scratch = 0;
@@ -159,7 +196,7 @@ fn step_use(steps: &[&Way], in_arena: &impl Fn(TensorId) -> Option<usize>) -> St
             match *operand {
                 Value::Tensor(id) => {
                     let list = if need.role == Role::Write { &mut used.writes } else { &mut used.reads };
-                    if let Some(tensor) = in_arena(id).filter(|tensor| !list.contains(tensor)) {
+                    if let Some(tensor) = memory.in_arena(id).filter(|tensor| !list.contains(tensor)) {
                         list.push(tensor);
                     }
                 }
@@ -173,16 +210,22 @@ fn step_use(steps: &[&Way], in_arena: &impl Fn(TensorId) -> Option<usize>) -> St
     let written = used.writes.clone();
     used.reads.retain(|tensor| !written.contains(tensor));
     if let [way] = steps {
-        used.overlap = overlaps(way, &used, in_arena);
+        used.overlap = overlaps(way, &used, memory);
     }
     used
 }
 
-fn overlaps(way: &Way, used: &StepUse, in_arena: &impl Fn(TensorId) -> Option<usize>) -> Vec<OverlapRule> {
+/// The rules by which the output of a way may lie over tensors that it reads all of.
+fn overlaps(way: &Way, used: &StepUse, memory: &Memory<'_>) -> Vec<OverlapRule> {
     let mut rules = Vec::new();
     for (read, &tensor) in used.reads.iter().enumerate() {
-        let of_tensor = |i: &usize| matches!(way.operands[*i], Value::Tensor(id) if in_arena(id) == Some(tensor));
-        let mut kinds = (0..way.operands.len()).filter(of_tensor).map(|i| way.kernel.overlap(i));
+        let kind = |(i, operand): (usize, &Value)| match *operand {
+            Value::Tensor(id) if memory.in_arena(id) == Some(tensor) => {
+                Some(if memory.is_whole(id) { way.kernel.overlap(i) } else { KernelOverlap::None })
+            }
+            _ => None,
+        };
+        let mut kinds = way.operands.iter().enumerate().filter_map(kind);
         // A tensor that is read as several operands may only be overwritten where each of them allows it.
         let Some(first) = kinds.next().filter(|first| kinds.all(|other| other == *first)) else { continue };
         let kind = match first {
@@ -215,7 +258,7 @@ mod tests {
             [Some(apart), over].into_iter().flatten().collect()
         };
         let uses: Vec<Vec<StepUse>> = slower.iter().enumerate().map(ways).collect();
-        let node = |step| PlacedNode { node: step, steps: step..step + 1, way: 0 };
+        let node = |step| PlacedNode { node: step, steps: vec![step], way: 0 };
         let mut nodes: Vec<PlacedNode> = (0..uses.len()).map(node).collect();
         let plan = choose(&mut request, &uses, &mut nodes).expect("a plan");
         (nodes.into_iter().map(|node| node.way).collect(), plan.arena_bytes)

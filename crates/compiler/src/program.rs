@@ -277,7 +277,7 @@ fn port(graph: &Graph, placed: &Placed, id: TensorId) -> Port {
         dtype: tensor.dtype,
         quantisation: tensor.quantisation.clone(),
         source: tensor.source,
-        offset: placed.slot(id).map_or(0, |slot| slot.offset),
+        offset: placed.offset(id).unwrap_or(0),
         bytes: tensor.bytes(),
     }
 }
@@ -330,9 +330,9 @@ impl Assembly<'_> {
         for &planned in &self.placed.plan.order {
             let of_node = &self.placed.nodes[planned];
             let node = &self.graph.nodes[of_node.node];
-            let last = of_node.steps.len() - 1;
-            for (index, step) in self.lowered.steps[of_node.steps.clone()].iter().enumerate() {
-                let complete = index == last;
+            for &index in &of_node.steps {
+                let step = &self.lowered.steps[index];
+                let complete = of_node.steps.last() == Some(&index);
                 let way = &step.ways[of_node.way];
                 let mut scratch = self.placed.plan.scratch[planned].map_or(0, |slot| slot.offset);
                 let operands = way.operands.iter().map(|value| self.operand(value, &mut scratch)).collect();
@@ -354,10 +354,10 @@ impl Assembly<'_> {
 
     fn operand(&mut self, value: &Value, scratch: &mut usize) -> Operand {
         match *value {
-            Value::Tensor(id) => match (&self.graph[self.placed.roots[id.0]].constant, self.placed.slot(id)) {
-                (Some(constant), _) => self.constants.place(constant),
-                (None, slot) => {
-                    let offset = slot.map_or(0, |slot| slot.offset);
+            Value::Tensor(id) => match &self.graph[self.placed.homes[id.0].root].constant {
+                Some(constant) => self.constants.place(constant),
+                None => {
+                    let offset = self.placed.offset(id).unwrap_or(0);
                     Operand::arena(offset as u32, self.graph[id].bytes() as u32)
                 }
             },

@@ -5,7 +5,7 @@ use rasbora_device::ops as kernels;
 use super::axes::{Axis, loop_over};
 use super::quantised::expect_dtype;
 use crate::graph::Tensor;
-use crate::lower::{LowerError, Site};
+use crate::lower::{LowerError, Run, Site};
 
 /// A walk over some elements of a tensor: the first, and the distance to the next along each axis.
 pub struct Walk {
@@ -57,12 +57,19 @@ pub fn copy(site: &mut Site<'_>, index: usize, shape: &[usize], from: &Walk, to:
         offset: offset as i32,
         strides,
     };
+    let element_bytes = site.output(0).dtype.bytes();
     let kernel = kernels::Copy {
-        element_bytes: site.output(0).dtype.bytes() as u8,
+        element_bytes: element_bytes as u8,
         dims,
         input: walk(site.input(index), from.offset, from_strides),
         output: walk(site.output(0), to.offset, to_strides),
     };
     let operands = [site.read(index), site.write(0)];
-    site.step(kernel, &operands)
+    site.step(kernel, &operands)?;
+    let is_run = dims[..5] == [1; 5] && [from_strides, to_strides].iter().all(|strides| strides[5] == 1);
+    let at = |offset: i64| usize::try_from(offset).ok().and_then(|at| at.checked_mul(element_bytes as usize));
+    if let (true, Some(from), Some(to)) = (is_run, at(from.offset), at(to.offset)) {
+        site.copies(Run { from, to, bytes: dims[5] as usize * element_bytes as usize });
+    }
+    Ok(())
 }

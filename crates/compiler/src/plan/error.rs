@@ -53,6 +53,16 @@ pub enum PlanError {
         /// Position in its writes.
         write: usize,
     },
+    /// A part that cannot lie where it should.
+    #[error(
+        "tensor {tensor} cannot be a part of tensor {whole}: parts lie in one whole that has room, apart from each other"
+    )]
+    BadPart {
+        /// The part.
+        tensor: TensorIndex,
+        /// The whole.
+        whole: TensorIndex,
+    },
     /// A step writes a network input.
     #[error("step {step} writes tensor {tensor}, which is a network input; only state may be written again")]
     InputWritten {
@@ -134,6 +144,16 @@ pub enum PlanError {
         offset: usize,
         /// The alignment.
         align: usize,
+    },
+    /// A part that does not lie at its place in the whole.
+    #[error("tensor {tensor} lies at offset {offset}, but its place in the whole that it is a part of is {expected}")]
+    Displaced {
+        /// The part.
+        tensor: TensorIndex,
+        /// Where it lies.
+        offset: usize,
+        /// Where it should.
+        expected: usize,
     },
     /// A slot that reaches beyond the arena.
     #[error("{item} at offset {offset} reaches beyond the arena of {arena_bytes} bytes")]

@@ -17,7 +17,7 @@
 //! Lifetimes are counted in positions of the order. A network input is alive from before the first step (position 0) to
 //! its last read: its memory may be used again while the network runs, so it must be written anew before each run. A
 //! network output is alive from the step that writes it to the end. State is alive throughout and lies at the front of
-//! the arena.
+//! the arena. A part of another tensor is given the lifetime of the whole, as its memory is the whole's.
 
 mod draw;
 mod error;
@@ -31,7 +31,7 @@ mod tests;
 mod verify;
 
 pub use error::{Item, PlanError};
-pub use request::{ALIGN, Overlap, OverlapRule, Request, StepUse, TensorIndex};
+pub use request::{ALIGN, Overlap, OverlapRule, Part, Request, StepUse, TensorIndex};
 
 use layout::{Layout, Placed};
 use problem::{Direction, Problem, Units};
@@ -132,10 +132,13 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Bytes of all that is needed while `step` runs, its scratch memory included, as if nothing shared memory.
-    pub fn live_bytes(&self, step: usize) -> usize {
+    /// Bytes of all that is needed while `step` runs, its scratch memory included, as if nothing but `parts` of the request
+    /// shared memory.
+    pub fn live_bytes(&self, parts: &[Part], step: usize) -> usize {
         let Some(at) = self.order.iter().position(|&other| other == step) else { return 0 };
-        let slots = self.slots.iter().chain(&self.scratch).flatten();
+        let mut slots = self.slots.clone();
+        parts.iter().for_each(|part| slots[part.tensor] = None);
+        let slots = slots.iter().chain(&self.scratch).flatten();
         slots.filter(|slot| (slot.first..=slot.last).contains(&at)).map(|slot| slot.bytes).sum()
     }
 }
@@ -202,6 +205,10 @@ impl Attempt {
             if let Some(slot) = slot {
                 slot.offset = bytes(offset)?;
             }
+        }
+        for (part, whole, offset) in request.places() {
+            let bytes = request.tensors[part];
+            slots[part] = slots[whole].map(|slot| Slot { offset: slot.offset + offset, bytes, ..slot });
         }
         Ok(Plan {
             order: self.order,

@@ -98,7 +98,7 @@ pub(super) fn better(problem: &Problem, file: &[usize]) -> Option<Vec<usize>> {
 /// No order needs less: each step needs what it touches, and the start needs the inputs.
 fn unavoidable(problem: &Problem) -> Units {
     let touched = problem.steps.iter().map(|step| {
-        let tensors = step.reads.iter().chain(&step.writes).map(|&t| problem.sizes[t]).sum::<Units>();
+        let tensors = step.touched().map(|&t| problem.sizes[t]).sum::<Units>();
         problem.state_units + tensors + step.scratch - most_shared(step.pairs.iter(), &problem.sizes)
     });
     touched.chain([start(problem).peak]).max().unwrap_or(0)
@@ -115,22 +115,23 @@ fn start(problem: &Problem) -> Front {
 }
 
 fn is_used(problem: &Problem, tensor: usize) -> bool {
-    problem.kept[tensor] || !problem.readers[tensor].is_empty()
+    problem.kept[tensor] || !problem.users[tensor].is_empty()
 }
 
 fn advance(problem: &Problem, front: &Front, step: usize) -> Front {
     let used = &problem.steps[step];
-    let last_read = |tensor: usize| {
-        !problem.kept[tensor] && problem.readers[tensor].iter().all(|&s| s == step || front.done.contains(s))
+    let first_write = |tensor: usize| !problem.writers[tensor].iter().any(|&s| front.done.contains(s));
+    let last_use = |tensor: usize| {
+        !problem.kept[tensor] && problem.users[tensor].iter().all(|&s| s == step || front.done.contains(s))
     };
     let units = |tensors: &mut dyn Iterator<Item = &usize>| tensors.map(|&t| problem.sizes[t]).sum::<Units>();
     // Inputs that nobody reads are there when the first step begins.
     let unread =
         if front.count == 0 { units(&mut problem.inputs.iter().filter(|&&t| !is_used(problem, t))) } else { 0 };
-    let shared = most_shared(used.pairs.iter().filter(|p| last_read(p.read)), &problem.sizes);
-    let during = front.live + unread + units(&mut used.writes.iter()) + used.scratch - shared;
-    let born = units(&mut used.writes.iter().filter(|&&t| is_used(problem, t)));
-    let freed = units(&mut used.reads.iter().filter(|&&t| last_read(t)));
+    let shared = most_shared(used.pairs.iter().filter(|p| last_use(p.read)), &problem.sizes);
+    let born = units(&mut used.writes.iter().filter(|&&t| first_write(t)));
+    let during = front.live + unread + born + used.scratch - shared;
+    let freed = units(&mut used.touched().filter(|&&t| last_use(t)));
     Front {
         done: front.done.with(step),
         count: front.count + 1,

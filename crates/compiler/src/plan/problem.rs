@@ -1,5 +1,8 @@
 //! A request in the form that the planners work on: sizes in units of the alignment, and who must run before whom.
 //!
+//! Parts have no place of their own: who reads or writes one uses the outermost whole that it lies in, which is alive from
+//! the first write to the last use of any of them. Only who waits for whom is still told by the parts.
+//!
 //! In whole units, two tensors at aligned offsets are apart exactly where their blocks are, so sums of blocks are true
 //! bounds.
 
@@ -43,9 +46,9 @@ pub(super) struct Pair {
 
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    /// Distinct, without state.
+    /// Distinct, without state, wholes for parts.
     pub reads: Vec<TensorIndex>,
-    /// Without state.
+    /// Likewise.
     pub writes: Vec<TensorIndex>,
     pub scratch: Units,
     pub pairs: Vec<Pair>,
@@ -57,8 +60,10 @@ pub(super) struct Step {
 pub(super) struct Problem {
     pub sizes: Vec<Units>,
     pub steps: Vec<Step>,
-    /// Steps that read each tensor, each step once.
-    pub readers: Vec<Vec<usize>>,
+    /// Steps that write each tensor: several where it has parts.
+    pub writers: Vec<Vec<usize>>,
+    /// Steps that read or write each tensor.
+    pub users: Vec<Vec<usize>>,
     /// Tensors to keep to the end.
     pub kept: Vec<bool>,
     /// Network inputs that are not state.
@@ -67,6 +72,13 @@ pub(super) struct Problem {
     /// State in order, each once.
     pub state: Vec<TensorIndex>,
     pub state_units: Units,
+}
+
+impl Step {
+    /// What is read or written, each once.
+    pub fn touched(&self) -> impl Iterator<Item = &TensorIndex> {
+        union(&self.reads, &self.writes)
+    }
 }
 
 impl Problem {
@@ -81,25 +93,24 @@ impl Problem {
         state.iter().for_each(|&t| is_state[t] = true);
         let mut kept = is_state.clone();
         request.outputs.iter().for_each(|&t| kept[t] = true);
+        let outermost = outermost(request);
         let after = predecessors(request, &is_state);
         let mut steps = Vec::with_capacity(request.steps.len());
-        let mut readers = vec![vec![]; tensors];
+        let (mut writers, mut users) = (vec![vec![]; tensors], vec![vec![]; tensors]);
         for (index, (used, after)) in request.steps.iter().zip(after).enumerate() {
-            let not_state =
-                |list: &[TensorIndex]| distinct(list).into_iter().filter(|&t| !is_state[t]).collect::<Vec<_>>();
-            let reads = not_state(&used.reads);
-            reads.iter().for_each(|&t| readers[t].push(index));
-            steps.push(Step {
-                pairs: pairs(request, used, &kept),
-                writes: not_state(&used.writes),
-                scratch: units(used.scratch_bytes)?,
-                reads,
-                after,
-            });
+            let places = |list: &[TensorIndex]| {
+                let places: Vec<_> = list.iter().filter(|&&t| !is_state[t]).map(|&t| outermost[t]).collect();
+                distinct(&places)
+            };
+            let (reads, writes) = (places(&used.reads), places(&used.writes));
+            writes.iter().for_each(|&t| writers[t].push(index));
+            union(&reads, &writes).for_each(|&t| users[t].push(index));
+            let pairs = pairs(request, used, &kept, &outermost);
+            steps.push(Step { pairs, reads, writes, scratch: units(used.scratch_bytes)?, after });
         }
         let inputs = distinct(&request.inputs).into_iter().filter(|&t| !is_state[t]).collect();
         let state_units = state.iter().map(|&t| sizes[t]).sum();
-        Ok(Self { sizes, steps, readers, kept, inputs, is_state, state, state_units })
+        Ok(Self { sizes, steps, writers, users, kept, inputs, is_state, state, state_units })
     }
 
     /// First and last position at which each tensor is needed, in this order of the steps.
@@ -108,11 +119,8 @@ impl Problem {
         let mut lives: Vec<Option<(usize, usize)>> = vec![None; self.sizes.len()];
         self.inputs.iter().for_each(|&t| lives[t] = Some((0, 0)));
         for (position, &step) in order.iter().enumerate() {
-            self.steps[step].writes.iter().for_each(|&t| lives[t] = Some((position, position)));
-            for &tensor in &self.steps[step].reads {
-                if let Some(life) = &mut lives[tensor] {
-                    life.1 = position;
-                }
+            for &tensor in self.steps[step].touched() {
+                lives[tensor].get_or_insert((position, position)).1 = position;
             }
         }
         for (tensor, life) in lives.iter_mut().enumerate() {
@@ -131,20 +139,46 @@ fn distinct(list: &[TensorIndex]) -> Vec<TensorIndex> {
     list.iter().copied().filter(|&t| seen.insert(t)).collect()
 }
 
+/// The elements of two lists of distinct elements, each once.
+fn union<'a>(one: &'a [TensorIndex], other: &'a [TensorIndex]) -> impl Iterator<Item = &'a TensorIndex> {
+    one.iter().chain(other.iter().filter(|&t| !one.contains(t)))
+}
+
+/// For each tensor what it lies in that lies in nothing else.
+fn outermost(request: &Request) -> Vec<TensorIndex> {
+    let mut outermost: Vec<TensorIndex> = (0..request.tensors.len()).collect();
+    request.places().for_each(|(part, whole, _)| outermost[part] = whole);
+    outermost
+}
+
+/// The steps that write each tensor or a part of it.
+fn writers(request: &Request) -> Vec<Vec<usize>> {
+    let mut whole = vec![None; request.tensors.len()];
+    request.parts.iter().for_each(|part| whole[part.tensor] = Some(part.whole));
+    let mut writers = vec![vec![]; request.tensors.len()];
+    for (index, step) in request.steps.iter().enumerate() {
+        for &tensor in &step.writes {
+            std::iter::successors(Some(tensor), |&t| whole[t]).for_each(|t| writers[t].push(index));
+        }
+    }
+    writers
+}
+
 /// Who must run before each step: the writers of what it reads, and for state every earlier access that is not read
 /// after read.
 fn predecessors(request: &Request, is_state: &[bool]) -> Vec<Vec<usize>> {
-    let mut writer = vec![None; request.tensors.len()];
-    for (index, step) in request.steps.iter().enumerate() {
-        step.writes.iter().for_each(|&t| writer[t] = Some(index));
-    }
+    let writers = writers(request);
     let mut last_write: Vec<Option<usize>> = vec![None; request.tensors.len()];
     let mut reads_since: Vec<Vec<usize>> = vec![vec![]; request.tensors.len()];
     let mut all = Vec::with_capacity(request.steps.len());
     for (index, step) in request.steps.iter().enumerate() {
         let mut before = vec![];
         for &tensor in &step.reads {
-            before.extend(if is_state[tensor] { last_write[tensor] } else { writer[tensor] });
+            if is_state[tensor] {
+                before.extend(last_write[tensor]);
+            } else {
+                before.extend(&writers[tensor]);
+            }
             reads_since[tensor].push(index);
         }
         for &tensor in step.writes.iter().filter(|&&t| is_state[t]) {
@@ -158,10 +192,14 @@ fn predecessors(request: &Request, is_state: &[bool]) -> Vec<Vec<usize>> {
     all
 }
 
-fn pairs(request: &Request, step: &StepUse, kept: &[bool]) -> Vec<Pair> {
+/// What a step reads may be written over where no part of it is read besides; what lies in a whole, or is one, is not
+/// written over anything.
+fn pairs(request: &Request, step: &StepUse, kept: &[bool], outermost: &[TensorIndex]) -> Vec<Pair> {
     let mut pairs = vec![];
-    for read in distinct(&step.reads).into_iter().filter(|&t| !kept[t]) {
-        for (position, &write) in step.writes.iter().enumerate() {
+    let alone = |read: &TensorIndex| step.reads.iter().all(|t| (outermost[*t] == *read) == (t == read));
+    let is_tied = |write: TensorIndex| request.parts.iter().any(|part| part.tensor == write || part.whole == write);
+    for read in distinct(&step.reads).into_iter().filter(|t| !kept[*t] && alone(t)) {
+        for (position, &write) in step.writes.iter().enumerate().filter(|(_, write)| !is_tied(**write)) {
             let find = |direction| shifts(request, step, read, position, direction);
             let (forward, backward) = (find(Direction::Forward), find(Direction::Backward));
             if forward.any() || backward.any() {

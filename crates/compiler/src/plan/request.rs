@@ -3,6 +3,8 @@
 //! The request is plain data, so planners know nothing of graphs, ops or file formats, and a test can write one by
 //! hand.
 
+use std::collections::{HashMap, HashSet};
+
 use super::PlanError;
 
 /// Position of a tensor in [`Request::tensors`].
@@ -72,6 +74,20 @@ pub struct StepUse {
     pub overlap: Vec<OverlapRule>,
 }
 
+/// A tensor that lies in another one: what writes the part writes into the whole, which starts where the plan says.
+///
+/// A whole may be part of another whole. The whole is complete when all its parts are; what no part covers is written by a
+/// step that writes the whole. Parts need no alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The part.
+    pub tensor: TensorIndex,
+    /// What it lies in.
+    pub whole: TensorIndex,
+    /// Its first byte there.
+    pub offset: usize,
+}
+
 /// A network as the planner sees it. Constants and views have no place here: constants are not in the arena, and a view
 /// is the tensor that it views.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,17 +102,40 @@ pub struct Request {
     pub outputs: Vec<TensorIndex>,
     /// Tensors that outlive a run: alive throughout, at the front of the arena in this order.
     pub state: Vec<TensorIndex>,
-    /// Every offset is a multiple of this many bytes.
+    /// Tensors that lie in others. Parts are neither network inputs nor outputs nor state, and wholes neither inputs nor
+    /// state.
+    pub parts: Vec<Part>,
+    /// Every offset is a multiple of this many bytes, but those of parts.
     pub align: usize,
 }
 
 impl Default for Request {
     fn default() -> Self {
-        Self { tensors: vec![], steps: vec![], inputs: vec![], outputs: vec![], state: vec![], align: ALIGN }
+        Self {
+            tensors: vec![],
+            steps: vec![],
+            inputs: vec![],
+            outputs: vec![],
+            state: vec![],
+            parts: vec![],
+            align: ALIGN,
+        }
     }
 }
 
 impl Request {
+    /// Each part, the outermost tensor that it lies in, and its first byte there.
+    pub(super) fn places(&self) -> impl Iterator<Item = (TensorIndex, TensorIndex, usize)> {
+        let direct: HashMap<TensorIndex, &Part> = self.parts.iter().map(|part| (part.tensor, part)).collect();
+        self.parts.iter().map(move |part| {
+            let (mut whole, mut offset) = (part.whole, part.offset);
+            while let Some(above) = direct.get(&whole) {
+                (whole, offset) = (above.whole, offset + above.offset);
+            }
+            (part.tensor, whole, offset)
+        })
+    }
+
     /// Checks that the request means something: indices exist, every tensor has one origin, sizes add up.
     ///
     /// # Errors
@@ -106,6 +145,7 @@ impl Request {
         for &tensor in self.inputs.iter().chain(&self.outputs).chain(&self.state) {
             self.check_tensor(tensor)?;
         }
+        self.check_parts()?;
         let mut writer = vec![None; self.tensors.len()];
         for (step, used) in self.steps.iter().enumerate() {
             for &tensor in used.reads.iter().chain(&used.writes) {
@@ -130,12 +170,43 @@ impl Request {
             }
         }
         let read = self.steps.iter().flat_map(|s| &s.reads);
-        for &tensor in read.chain(&self.outputs) {
-            if writer[tensor].is_none() && !self.inputs.contains(&tensor) && !self.state.contains(&tensor) {
+        let wholes: HashSet<TensorIndex> = self.parts.iter().map(|part| part.whole).collect();
+        for &tensor in read.chain(&self.outputs).chain(self.parts.iter().map(|part| &part.tensor)) {
+            let comes_from_outside = self.inputs.contains(&tensor) || self.state.contains(&tensor);
+            if writer[tensor].is_none() && !comes_from_outside && !wholes.contains(&tensor) {
                 return Err(PlanError::NeverWritten { tensor });
             }
         }
         Ok(())
+    }
+
+    /// Each part lies in one whole, apart from the others there, and no whole lies in itself.
+    fn check_parts(&self) -> Result<(), PlanError> {
+        let bad = |part: &Part| Err(PlanError::BadPart { tensor: part.tensor, whole: part.whole });
+        let from_outside = |tensor| self.inputs.contains(&tensor) || self.state.contains(&tensor);
+        let mut wholes = HashMap::new();
+        for part in &self.parts {
+            self.check_tensor(part.tensor)?;
+            self.check_tensor(part.whole)?;
+            let end = part.offset.checked_add(self.tensors[part.tensor]);
+            let inside = end.is_some_and(|end| end <= self.tensors[part.whole]);
+            let tied = from_outside(part.tensor) || from_outside(part.whole) || self.outputs.contains(&part.tensor);
+            if !inside || tied || wholes.insert(part.tensor, part.whole).is_some() {
+                return bad(part);
+            }
+        }
+        let mut sorted = self.parts.clone();
+        sorted.sort_by_key(|part| (part.whole, part.offset));
+        for pair in sorted.windows(2) {
+            if pair[0].whole == pair[1].whole && pair[0].offset + self.tensors[pair[0].tensor] > pair[1].offset {
+                return bad(&pair[1]);
+            }
+        }
+        let endless = |part: &&Part| {
+            let above = std::iter::successors(Some(&part.whole), |whole| wholes.get(*whole));
+            above.take(self.parts.len() + 1).count() > self.parts.len()
+        };
+        self.parts.iter().find(endless).map_or(Ok(()), bad)
     }
 
     fn check_tensor(&self, tensor: TensorIndex) -> Result<(), PlanError> {

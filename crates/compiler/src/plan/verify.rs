@@ -29,7 +29,9 @@ impl Plan {
     ///
     /// The order is a permutation in which every read follows its write, and accesses to state keep the order of the
     /// file; everything used has an aligned slot of its size inside the arena for as long as it is needed; state lies
-    /// in front; and two slots share bytes while both are needed only where an [`Overlap`] rule allows exactly that.
+    /// in front; parts lie at their place in a whole, which is kept from the first write of any part to the last use of any,
+    /// and is complete when it is read; and two other slots share bytes while both are needed only where an [`Overlap`]
+    /// rule allows exactly that.
     ///
     /// # Errors
     /// The first fault that is found.
@@ -38,7 +40,10 @@ impl Plan {
         self.verify_counts(request)?;
         let positions = self.positions(request)?;
         self.verify_order(request, &positions)?;
-        let placed = self.verify_slots(request, &positions)?;
+        let mut placed = self.verify_slots(request, &positions)?;
+        self.verify_parts(request, &positions)?;
+        let is_part = |item| request.parts.iter().any(|part| item == Item::Tensor(part.tensor));
+        placed.retain(|placed| !is_part(placed.item));
         verify_state_first(request, &placed)?;
         self.verify_apart(request, &positions, &placed)?;
         if self.bound_bytes > self.arena_bytes {
@@ -98,6 +103,33 @@ impl Plan {
         Ok(())
     }
 
+    /// Parts lie where they should, for as long as they are needed, and are written before their wholes are read.
+    fn verify_parts(&self, request: &Request, positions: &[usize]) -> Result<(), PlanError> {
+        for part in &request.parts {
+            let (Some(slot), Some(whole)) = (self.slots[part.tensor], self.slots[part.whole]) else {
+                return Err(PlanError::NoSlot { item: Item::Tensor(part.tensor) });
+            };
+            let expected = whole.offset + part.offset;
+            if slot.offset != expected {
+                return Err(PlanError::Displaced { tensor: part.tensor, offset: slot.offset, expected });
+            }
+            if whole.first > slot.first || whole.last < slot.last {
+                let item = Item::Tensor(part.whole);
+                return Err(PlanError::WrongLifetime { item, first: slot.first, last: slot.last });
+            }
+            let written = (0..request.steps.len()).filter(|&s| request.steps[s].writes.contains(&part.tensor));
+            for writer in written.map(|step| positions[step]) {
+                for whole in wholes(request, part.tensor) {
+                    let early = |s: &usize| positions[*s] <= writer && request.steps[*s].reads.contains(&whole);
+                    if let Some(step) = (0..request.steps.len()).find(early) {
+                        return Err(PlanError::OutOfOrder { step, tensor: part.tensor });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// From when to when each tensor must keep its value.
     fn needed(&self, request: &Request, tensor: TensorIndex, positions: &[usize]) -> Option<(usize, usize)> {
         let end = request.steps.len().saturating_sub(1);
@@ -109,7 +141,7 @@ impl Plan {
             touching.filter(|(s, _)| s.reads.contains(&tensor) || s.writes.contains(&tensor)).map(|(_, &p)| p);
         let from_start = request.inputs.contains(&tensor).then_some(0);
         let to_end = request.outputs.contains(&tensor).then_some(end);
-        let first = touching.clone().chain(from_start).min()?;
+        let first = touching.clone().chain(from_start).chain(to_end).min()?;
         let last = touching.chain(from_start).chain(to_end).max()?;
         Some((first, last))
     }
@@ -143,7 +175,8 @@ impl Plan {
         if slot.bytes != expected {
             return Err(PlanError::WrongBytes { item, expected, found: slot.bytes });
         }
-        if !slot.offset.is_multiple_of(request.align) {
+        let is_part = request.parts.iter().any(|part| item == Item::Tensor(part.tensor));
+        if !is_part && !slot.offset.is_multiple_of(request.align) {
             return Err(PlanError::Misaligned { item, offset: slot.offset, align: request.align });
         }
         if slot.offset.checked_add(slot.bytes).is_none_or(|end| end > self.arena_bytes) {
@@ -198,7 +231,11 @@ impl Plan {
         let step = *self.order.get(read.slot.last)?;
         let used = &request.steps[step];
         let at = positions[step];
-        let one_position = write.slot.first == at && read.slot.last == at;
+        let tied = request.parts.iter().any(|part| {
+            let read_besides = used.reads.contains(&part.tensor) && wholes(request, part.tensor).any(|w| w == from);
+            [part.tensor, part.whole].contains(&to) || read_besides
+        });
+        let one_position = !tied && write.slot.first == at && read.slot.last == at;
         (!lasting && one_position && used.reads.contains(&from) && used.writes.contains(&to)).then_some(step)
     }
 }
@@ -223,6 +260,12 @@ fn allowed(request: &Request, step: usize, read: &Placed, write: &Placed, forwar
             }
         })
     })
+}
+
+/// The tensors in which `part` lies, from the inside out.
+fn wholes(request: &Request, part: TensorIndex) -> impl Iterator<Item = TensorIndex> {
+    let whole = move |&inner: &TensorIndex| request.parts.iter().find(|p| p.tensor == inner).map(|p| p.whole);
+    std::iter::successors(whole(&part), whole)
 }
 
 fn verify_state_first(request: &Request, placed: &[Placed]) -> Result<(), PlanError> {
