@@ -163,7 +163,7 @@ impl Kernel for Conv2d {
 
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 6]) {
-        for rows in bands(rows, self.rows(), self.band) {
+        for rows in bands(rows, &self.window, self.band) {
             self.part::<I>(rows, memory, operands);
         }
     }

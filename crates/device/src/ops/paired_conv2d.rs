@@ -270,7 +270,7 @@ impl Kernel for PairedConv2d {
 
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 4]) {
-        for rows in bands(rows, self.rows(), self.band.into()) {
+        for rows in bands(rows, &self.window, self.band.into()) {
             self.part::<I>(rows, memory, operands);
         }
     }

@@ -85,11 +85,9 @@ impl Kernel for PlaneConv2d {
         w.valid()
             && Self::takes(w)
             && w.input[1] > 0
-            && self.outputs.wrapping_sub(1) < 1 << 24
-            && self.strip.wrapping_sub(1) < 1 << 24
+            && self.outputs.wrapping_sub(1) | self.strip.wrapping_sub(1) < 1 << 24
             && self.factor <= 16
             && (self.signed || self.zero == 0)
-            && self.scratch_bytes() <= 1 << 26
     }
 
     fn rows(&self) -> u32 {

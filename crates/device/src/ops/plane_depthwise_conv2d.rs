@@ -69,11 +69,9 @@ impl Kernel for PlaneDepthwiseConv2d {
         let w = &self.window;
         w.valid()
             && Self::takes(w)
-            && self.channels.wrapping_sub(4) < 1 << 24
-            && self.strip.wrapping_sub(1) < 1 << 24
+            && self.channels.wrapping_sub(4) | self.strip.wrapping_sub(1) < 1 << 24
             && self.factor <= 16
             && (self.signed || self.zero == 0)
-            && self.scratch_bytes() <= 1 << 26
     }
 
     fn rows(&self) -> u32 {

@@ -40,7 +40,9 @@ pub struct Part<'a> {
 impl<'a> PlaneStrip<'a> {
     /// Whether there are planes for `window`.
     pub fn takes(window: &Window) -> bool {
-        window.kernel == [3, 3] && window.dilation == [1, 1] && matches!(window.stride, [1, 1] | [2, 2])
+        let Window { kernel: [kh, kw], stride: [down, right], dilation: [rows, columns], .. } = *window;
+        // One comparison takes less flash than one for each size.
+        (kh ^ 3) | (kw ^ 3) | (rows ^ 1) | (columns ^ 1) | (down ^ right) | (down.wrapping_sub(1) >> 1) == 0
     }
 
     /// Rows of the longest strips that take no more than `bytes` of scratch memory, two at least.
@@ -57,6 +59,7 @@ impl<'a> PlaneStrip<'a> {
     }
 
     /// Words of a row of planes: a window may go on in the padding at the next row's start.
+    #[inline(never)]
     pub fn plane_row(&self) -> u32 {
         let w = &self.window;
         let left = w.padding[1];

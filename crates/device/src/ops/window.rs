@@ -51,14 +51,17 @@ pub(crate) enum Reading {
 }
 
 /// The parts of `rows` in the order in which they are computed: all at once where `band` is 0; else rows are counted from the
-/// last of `height` on, and computed `band` at a time.
-pub(crate) fn bands(rows: Range<u32>, height: u32, band: u32) -> impl Iterator<Item = Range<u32>> {
-    let (mut rest, band) = match band {
-        0 => (rows, u32::MAX),
-        _ => (height.saturating_sub(rows.end)..height.saturating_sub(rows.start), band),
+/// last of `window` on, and computed `band` at a time.
+pub(crate) fn bands(rows: Range<u32>, window: &Window, band: u32) -> impl Iterator<Item = Range<u32>> {
+    // A layer's rows fit: its output has as many elements at least.
+    let height = window.batch.wrapping_mul(window.output[0]);
+    let mut rest = match band {
+        0 => rows,
+        _ => height.saturating_sub(rows.end)..height.saturating_sub(rows.start),
     };
     core::iter::from_fn(move || {
-        let start = rest.end.saturating_sub(band).max(rest.start);
+        // No band at all is one of 2^32 rows.
+        let start = rest.end.wrapping_sub(1).saturating_sub(band.wrapping_sub(1)).max(rest.start);
         let part = start..rest.end;
         rest.end = start;
         (!part.is_empty()).then_some(part)
