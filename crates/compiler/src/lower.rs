@@ -13,6 +13,7 @@ use rasbora_device::params::Field;
 use thiserror::Error;
 
 use crate::choice::Choices;
+use crate::cycles::expected;
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
 use crate::ops::paired::{Layer, Scales, scales};
 use crate::ops::{Activation, Operation, quantised};
@@ -152,7 +153,18 @@ pub fn lower(graph: &Graph, goal: impl Into<Goal>, choices: &Choices) -> Result<
         let mut site = Site { graph, index, goal, choices, lowered: &mut lowered };
         site.node().op.lower(&mut site)?;
     }
+    if goal.optimise() == Optimise::Speed {
+        lowered.steps.iter_mut().for_each(|step| sort_by_cycles(&mut step.ways));
+    }
     Ok(lowered)
+}
+
+/// The ways from the fastest on, where all have a formula of their cycles.
+fn sort_by_cycles(ways: &mut [Way]) {
+    if ways.iter().all(|way| expected(way.kernel.as_ref()).is_some()) {
+        let cycles = |way: &Way| expected(way.kernel.as_ref()).unwrap_or(f64::INFINITY);
+        ways.sort_by(|a, b| cycles(a).total_cmp(&cycles(b)));
+    }
 }
 
 /// One node while it is lowered: what it reads and writes, and where its steps go.

@@ -49,14 +49,14 @@ impl Placed {
 /// How many choices of what shares memory are tried.
 const MOST_TRIES: usize = 64;
 
-/// Chooses ways with which the arena is as small as can be, the fastest of those, and leaves out the copies that it does not
-/// grow without: all, or where it would grow, those of each half that it does not grow for, and so on.
+/// Chooses ways with which the arena is as small as can be, or no larger than `room`, the fastest of those, and leaves out the
+/// copies that it does not grow without: all, or where it would grow, those of each half that it does not grow for, and so on.
 ///
 /// # Errors
 /// Where a state cannot be settled or the memory not be laid out.
-pub fn place(graph: &Graph, lowered: &Lowered) -> Result<Placed, ProgramError> {
+pub fn place(graph: &Graph, lowered: &Lowered, room: usize) -> Result<Placed, ProgramError> {
     let views = Sharing::of_views(graph, lowered)?;
-    let mut best = place_shared(graph, lowered, &views)?;
+    let mut best = place_shared(graph, lowered, &views, room)?;
     let mut left_out = vec![false; lowered.steps.len()];
     let shared = views.clone().without_copies(graph, lowered, &vec![true; lowered.steps.len()]);
     let mut groups = vec![(0..lowered.steps.len()).filter(|&step| shared.idle[step]).collect::<Vec<_>>()];
@@ -67,8 +67,8 @@ pub fn place(graph: &Graph, lowered: &Lowered) -> Result<Placed, ProgramError> {
         }
         let mut more = left_out.clone();
         group.iter().for_each(|&step| more[step] = true);
-        let placed = place_shared(graph, lowered, &views.clone().without_copies(graph, lowered, &more))?;
-        if placed.plan.arena_bytes <= best.plan.arena_bytes {
+        let placed = place_shared(graph, lowered, &views.clone().without_copies(graph, lowered, &more), room)?;
+        if placed.plan.arena_bytes <= best.plan.arena_bytes.max(room) {
             (best, left_out) = (placed, more);
         } else if group.len() > 1 {
             let (first, second) = group.split_at(group.len() / 2);
@@ -78,25 +78,30 @@ pub fn place(graph: &Graph, lowered: &Lowered) -> Result<Placed, ProgramError> {
     Ok(best)
 }
 
-/// Chooses ways with which the arena is as small as can be with what lies where `sharing` says.
-fn place_shared(graph: &Graph, lowered: &Lowered, sharing: &Sharing) -> Result<Placed, PlanError> {
+/// Chooses ways as [`place`] does, with what lies where `sharing` says.
+fn place_shared(graph: &Graph, lowered: &Lowered, sharing: &Sharing, room: usize) -> Result<Placed, PlanError> {
     let mut nodes = nodes(lowered, &sharing.idle);
     let memory = Memory { graph, homes: &sharing.homes };
     let uses: Vec<Vec<StepUse>> = nodes.iter().map(|node| uses(lowered, node, &memory)).collect();
     let mut request = request(graph, sharing);
-    let plan = choose(&mut request, &uses, &mut nodes)?;
+    let plan = choose(&mut request, &uses, &mut nodes, room)?;
     Ok(Placed { homes: sharing.homes.clone(), parts: request.parts, state: request.state, nodes, plan })
 }
 
 /// Plans with the fastest ways, and with those that take the least memory. Where these give a smaller arena, each step that
-/// does not bind it goes back to the fastest way that keeps it.
-fn choose(request: &mut Request, uses: &[Vec<StepUse>], nodes: &mut [PlacedNode]) -> Result<Plan, PlanError> {
+/// does not bind it goes back to the fastest way that keeps it, or keeps it below `room`.
+fn choose(
+    request: &mut Request,
+    uses: &[Vec<StepUse>],
+    nodes: &mut [PlacedNode],
+    room: usize,
+) -> Result<Plan, PlanError> {
     let plan = |request: &mut Request, nodes: &[PlacedNode]| {
         request.steps = uses.iter().zip(nodes).map(|(ways, node)| ways[node.way].clone()).collect();
         Plan::new(request)
     };
     let fastest = plan(request, nodes)?;
-    if uses.iter().all(|ways| ways.len() == 1) {
+    if fastest.arena_bytes <= room || uses.iter().all(|ways| ways.len() == 1) {
         return Ok(fastest);
     }
     let mut chosen = nodes.to_vec();
@@ -105,7 +110,7 @@ fn choose(request: &mut Request, uses: &[Vec<StepUse>], nodes: &mut [PlacedNode]
     if best.arena_bytes >= fastest.arena_bytes {
         return Ok(fastest);
     }
-    let arena_bytes = best.arena_bytes;
+    let arena_bytes = best.arena_bytes.max(room);
     let mut roomy = chosen.clone();
     let has_room = |step: usize| fastest.live_bytes(&request.parts, step) <= arena_bytes;
     roomy.iter_mut().enumerate().filter(|(step, _)| has_room(*step)).for_each(|(_, node)| node.way = 0);
@@ -249,6 +254,11 @@ mod tests {
     /// Plans a chain of tensors of so many bytes, where the slower way of step `i` lets its output lie over its input by
     /// `slower[i]`: the ways that were chosen, and the arena.
     fn chosen(sizes: &[usize], slower: &[Option<Overlap>]) -> (Vec<usize>, usize) {
+        chosen_within(sizes, slower, 0)
+    }
+
+    /// As [`chosen`], with an arena of `room` bytes to spend.
+    fn chosen_within(sizes: &[usize], slower: &[Option<Overlap>], room: usize) -> (Vec<usize>, usize) {
         let (inputs, outputs) = (vec![0], vec![sizes.len() - 1]);
         let mut request = Request { tensors: sizes.into(), inputs, outputs, ..Request::default() };
         let ways = |(step, over): (usize, &Option<Overlap>)| {
@@ -260,7 +270,7 @@ mod tests {
         let uses: Vec<Vec<StepUse>> = slower.iter().enumerate().map(ways).collect();
         let node = |step| PlacedNode { node: step, steps: vec![step], way: 0 };
         let mut nodes: Vec<PlacedNode> = (0..uses.len()).map(node).collect();
-        let plan = choose(&mut request, &uses, &mut nodes).expect("a plan");
+        let plan = choose(&mut request, &uses, &mut nodes, room).expect("a plan");
         (nodes.into_iter().map(|node| node.way).collect(), plan.arena_bytes)
     }
 
@@ -268,6 +278,12 @@ mod tests {
     fn a_slower_way_is_taken_where_the_arena_is_smaller_for_it() {
         assert_eq!(chosen(&[1600, 3200, 16], &[BACKWARD, None]), (vec![1, 0], 3216));
         assert_eq!(chosen(&[1600, 3200, 16], &[None, None]), (vec![0, 0], 4800));
+    }
+
+    #[test]
+    fn no_slower_way_is_taken_where_there_is_room() {
+        let slower = [BACKWARD, FORWARD, BACKWARD, FORWARD];
+        assert_eq!(chosen_within(&[1600, 3200, 1600, 3200, 1600], &slower, 4800), (vec![0; 4], 4800));
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Program {
     /// Where a node has no kernel or a size is out of range.
     pub fn new(graph: &Graph, goal: impl Into<Goal>) -> Result<Self, ProgramError> {
         let goal = goal.into();
-        let mut draft = Draft::new(graph, goal, &Choices::new())?;
+        let mut draft = Draft::new(graph, goal, &Choices::new(), 0)?;
         if goal.optimise() == Optimise::Speed && goal.isa() == InstructionSet::Armv7em {
             draft = draft.faster(graph, goal)?;
         }
@@ -242,9 +242,10 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(graph: &Graph, goal: Goal, choices: &Choices) -> Result<Self, ProgramError> {
+    /// An arena of up to `room` bytes may be taken for faster ways.
+    fn new(graph: &Graph, goal: Goal, choices: &Choices, room: usize) -> Result<Self, ProgramError> {
         let lowered = lower(graph, goal, choices)?;
-        let placed = place(graph, &lowered)?;
+        let placed = place(graph, &lowered, room)?;
         Ok(Self { lowered, placed })
     }
 
@@ -255,7 +256,7 @@ impl Draft {
         // Where tensors and scratch memory do not lie as tightly as the room beside them is counted, there is less of it.
         for _ in 0..TRIES {
             let choices = choices(graph, &self.lowered, &self.placed, room, SPEED_CONSTANTS_BYTES);
-            let draft = Self::new(graph, goal, &choices)?;
+            let draft = Self::new(graph, goal, &choices, limit)?;
             let over = draft.placed.plan.arena_bytes.saturating_sub(limit);
             if over == 0 {
                 return Ok(draft);

@@ -120,7 +120,7 @@ impl Operation for DepthwiseConv2d {
             }
             if depth == 1
                 && inputs >= 4
-                && (!planes || site.optimise() == Optimise::Ram)
+                && (!planes || matches!(site.optimise(), Optimise::Ram | Optimise::Speed))
                 && let Some(Streams { filters, signed, zero, shift }) =
                     site.fitted(weights, requantise, quad_streams)?
             {
