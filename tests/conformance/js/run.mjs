@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { Network } from "rasbora";
 
-const ARRAYS = { int8: Int8Array, uint8: Uint8Array, float32: Float32Array, int32: Int32Array };
+const ARRAYS = { int8: Int8Array, uint8: Uint8Array, float32: Float32Array, int32: Int32Array, int16: Int16Array };
 
 for (const { name, calls } of JSON.parse(readFileSync("jobs.json"))) {
   const network = await Network.load(readFileSync(`${name}.rasbora`));
