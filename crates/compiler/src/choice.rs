@@ -1,6 +1,6 @@
 //! Which convolutions are computed by Winograd's kernel, where cycles are what counts.
 //!
-//! Each layer takes the kernel that is expected to be the cheapest ([`cycles`]) with the scratch memory that the plan has
+//! Each layer takes the kernel that is expected to be the cheapest ([`cycles`](crate::cycles)) with the scratch memory that the plan has
 //! left beside it. Filters that are transformed for each band cost no constants; those that are constants cost eight times the
 //! bytes, so the layers that gain most a byte get them first.
 
