@@ -148,8 +148,9 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::isa::paired::{FINE_SHIFT, Rounding, requantise};
+    use crate::isa::paired::{FINE_SHIFT, Rounding};
     use crate::isa::planes::taps;
+    use crate::ops::plane_strip::testing::{Numbers, outputs};
     use crate::ops::testing::{Draw, Random, bytes, run, values};
 
     #[test]
@@ -173,27 +174,9 @@ mod tests {
                 filters.extend(kernel.signed.then_some(corrections[o].cast_unsigned()));
             }
             let rounding = Rounding { zero: kernel.zero, shift: FINE_SHIFT };
-            let mut expected = Vec::new();
-            for cell in 0..product(&window.output_shape(1)) as u32 {
-                let (row, column) = (cell / window.output[1], cell % window.output[1]);
-                let (image, y) = (row / window.output[0], row % window.output[0]);
-                for o in 0..channels {
-                    let mut sum = 0;
-                    for tap in 0..9 {
-                        let [y, x] = [(0, y, tap / 3), (1, column, tap % 3)].map(|(axis, at, tap)| {
-                            let at = at * window.stride[axis] + tap;
-                            at.checked_sub(window.padding[axis]).filter(|&at| at < window.input[axis])
-                        });
-                        let value = y.zip(x).map_or(kernel.padding_value, |(y, x)| {
-                            let cell = (image * window.input[0] + y) * window.input[1] + x;
-                            input[cell as usize]
-                        });
-                        sum += i32::from(value) * i32::from(weights[tap as usize * channels + o]);
-                    }
-                    let sum = 256 * i32::from(kernel.factor) * sum;
-                    expected.push(requantise(sum + biases[o], multipliers[o], corrections[o], rounding));
-                }
-            }
+            let numbers =
+                Numbers { weights: &weights, biases: &biases, multipliers: &multipliers, corrections: &corrections };
+            let expected = outputs(&window, &input, &numbers, (kernel.padding_value, kernel.factor, rounding));
             let found = run(&kernel, &[bytes(&input), bytes(&filters)]);
             assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
         }

@@ -177,3 +177,52 @@ impl<'a> PlaneStrip<'a> {
 fn fill(words: ViewMut<'_, u32>, value: u32) {
     words.iter().for_each(|word| word.set(value));
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    use std::vec::Vec;
+
+    use super::{Window, product};
+    use crate::isa::paired::{Rounding, requantise};
+
+    /// Weights `[3, 3, o]`, and biases, multipliers and corrections of each output.
+    pub struct Numbers<'a> {
+        pub weights: &'a [i8],
+        pub biases: &'a [i32],
+        pub multipliers: &'a [i32],
+        pub corrections: &'a [i32],
+    }
+
+    /// The outputs, by the formula, of as many input channels as the input has.
+    pub fn outputs(window: &Window, input: &[i8], numbers: &Numbers<'_>, how: (i8, u8, Rounding)) -> Vec<i8> {
+        let (channels, (padding_value, factor, rounding)) = (numbers.biases.len(), how);
+        let inputs = input.len() / product(&window.input_shape(1)) as usize;
+        let mut expected = Vec::new();
+        for cell in 0..product(&window.output_shape(1)) as u32 {
+            let (row, column) = (cell / window.output[1], cell % window.output[1]);
+            let (image, y) = (row / window.output[0], row % window.output[0]);
+            for o in 0..channels {
+                let mut sum = 0;
+                for tap in 0..9 {
+                    let [y, x] = [(0, y, tap / 3), (1, column, tap % 3)].map(|(axis, at, tap)| {
+                        let at = at * window.stride[axis] + tap;
+                        at.checked_sub(window.padding[axis]).filter(|&at| at < window.input[axis])
+                    });
+                    let value = y.zip(x).map_or(padding_value, |(y, x)| {
+                        let cell = (image * window.input[0] + y) * window.input[1] + x;
+                        input[cell as usize * inputs + o % inputs]
+                    });
+                    sum += i32::from(value) * i32::from(numbers.weights[tap as usize * channels + o]);
+                }
+                let sum = 256 * i32::from(factor) * sum;
+                expected.push(requantise(
+                    sum + numbers.biases[o],
+                    numbers.multipliers[o],
+                    numbers.corrections[o],
+                    rounding,
+                ));
+            }
+        }
+        expected
+    }
+}
