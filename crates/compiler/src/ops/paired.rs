@@ -58,7 +58,7 @@ pub struct Streams {
     /// See [`Paired::zero`].
     pub zero: i32,
     /// See [`Paired::shift`].
-    pub shift: u32,
+    pub shift: u8,
 }
 
 /// How the sums of a layer become its outputs.
@@ -390,7 +390,7 @@ impl Fitted {
             filters: bytes_of(words.into_iter().map(u32::cast_signed)),
             signed: self.signed,
             zero: self.zero,
-            shift: self.shift,
+            shift: self.shift as u8,
         }
     }
 }
@@ -514,7 +514,7 @@ mod tests {
             // Two outputs are a block of three lanes.
             let m = words[words.len() - 3 + o];
             let correction = if streams.signed { words[words.len() - 6 + o] } else { 0 };
-            let rounding = Rounding { zero: streams.zero, shift: streams.shift };
+            let rounding = Rounding { zero: streams.zero, shift: streams.shift.into() };
             for sum in (range.least..=range.most).step_by(7) {
                 let found = rasbora_device::isa::paired::requantise((256 * sum + beta) as i32, m, correction, rounding);
                 assert_eq!(found, requantise.apply(sum as i32, multiplier), "real {real}, sum {sum}");
@@ -555,7 +555,7 @@ mod tests {
             let words: Vec<i32> = streams.filters.as_chunks().0.iter().map(|&word| i32::from_le_bytes(word)).collect();
             let [constant, multiplier] = [words[0], words[words.len() - 3]];
             let correction = if streams.signed { words[words.len() - 6] } else { 0 };
-            let rounding = Rounding { zero: streams.zero, shift: streams.shift };
+            let rounding = Rounding { zero: streams.zero, shift: streams.shift.into() };
             let found = rasbora_device::isa::paired::requantise(constant, multiplier, correction, rounding);
             assert_eq!(found, requantise.apply(bias, multipliers[0]), "bias {bias}, zero point {zero_point}");
         }

@@ -486,14 +486,14 @@ impl Draw for PairedConv2d {
             padding_value: random.i8(),
             signed: random.one_in(2),
             zero: random.zero(),
-            shift: random.one_of([SHIFT, FINE_SHIFT]),
+            shift: random.one_of([SHIFT, FINE_SHIFT]) as u8,
         }
     }
 
     fn constant(&self, _: usize, random: &mut Random, bytes: &mut [u8]) {
         let paired = self.paired();
         let (unit, steps) = (paired.unit(), paired.unit().div_ceil(4));
-        let mut stream = Stream::new(random, bytes, [4 * paired.steps(), 256, self.shift]);
+        let mut stream = Stream::new(random, bytes, [4 * paired.steps(), 256, self.shift.into()]);
         for word in paired_words(paired) {
             match word {
                 Word::Bias(_) => stream.bias(),
@@ -555,13 +555,13 @@ impl Draw for QuadDepthwiseConv2d {
             padding_value: random.i8(),
             signed: random.one_in(2),
             zero: random.zero(),
-            shift: random.one_of([SHIFT, FINE_SHIFT]),
+            shift: random.one_of([SHIFT, FINE_SHIFT]) as u8,
         }
     }
 
     fn constant(&self, _: usize, random: &mut Random, bytes: &mut [u8]) {
         let taps = self.window.kernel[0] * self.window.kernel[1];
-        let mut stream = Stream::new(random, bytes, [taps, 256, self.shift]);
+        let mut stream = Stream::new(random, bytes, [taps, 256, self.shift.into()]);
         for _ in 0..self.channels.div_ceil(4) {
             (0..4).for_each(|_| stream.bias());
             for _ in 0..taps {

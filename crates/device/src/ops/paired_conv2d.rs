@@ -30,10 +30,10 @@ crate::params! {
         pub padding_value: i8,
         /// See [`Paired::signed`].
         pub signed: bool,
+        /// See [`Paired::shift`].
+        pub shift: u8,
         /// See [`Paired::zero`].
         pub zero: i32,
-        /// See [`Paired::shift`].
-        pub shift: u32,
     }
 }
 
@@ -73,6 +73,15 @@ impl PairedConv2d {
         outputs.saturating_sub(1).saturating_mul(w.stride[0]).saturating_add(taps)
     }
 
+    /// Rows of input that are copied to strips, padding included.
+    pub fn copied_rows(&self) -> u32 {
+        let (height, strip) = (self.window.output[0], u32::from(self.strip).max(1));
+        let [whole, left] = [height / strip, height % strip];
+        let rows =
+            whole.saturating_mul(self.strip_rows(strip)).saturating_add(self.strip_rows(left) * (left > 0) as u32);
+        if self.padded() { rows.saturating_mul(self.window.batch) } else { 0 }
+    }
+
     /// The kernel with the longest strips that take no more than `bytes` of scratch memory, and one row at least.
     pub fn in_strips(self, bytes: u32) -> Self {
         let of = |strip: u16| Self { strip, ..self };
@@ -108,7 +117,7 @@ impl PairedConv2d {
             outputs: self.outputs,
             signed: self.signed,
             zero: self.zero,
-            shift: self.shift,
+            shift: self.shift.into(),
         }
     }
 
@@ -224,7 +233,7 @@ impl Kernel for PairedConv2d {
     }
 
     fn layout_known(&self) -> bool {
-        shift_known(self.shift)
+        shift_known(self.shift.into())
     }
 
     fn rows(&self) -> u32 {
@@ -330,7 +339,7 @@ mod tests {
                 .collect();
             let filters = stream(&padded, [&biases, &corrections, &multipliers], kernel.paired());
 
-            let rounding = Rounding { zero: kernel.zero, shift: kernel.shift };
+            let rounding = Rounding { zero: kernel.zero, shift: kernel.shift.into() };
             let mut expected = Vec::new();
             for cell in 0..product(&window.output_shape(1)) as u32 {
                 let (row, column) = (cell / window.output[1], cell % window.output[1]);

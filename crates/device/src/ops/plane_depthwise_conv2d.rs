@@ -27,10 +27,10 @@ crate::params! {
         pub padding_value: i8,
         /// See [`Planes::signed`].
         pub signed: bool,
-        /// See [`Planes::zero`].
-        pub zero: i32,
         /// See [`Planes::factor`].
         pub factor: u8,
+        /// See [`Planes::zero`].
+        pub zero: i32,
     }
 }
 

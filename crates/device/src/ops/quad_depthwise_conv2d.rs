@@ -24,10 +24,10 @@ crate::params! {
         pub padding_value: i8,
         /// See [`Paired::signed`](crate::isa::Paired::signed).
         pub signed: bool,
+        /// See [`Paired::shift`](crate::isa::Paired::shift).
+        pub shift: u8,
         /// See [`Paired::zero`](crate::isa::Paired::zero).
         pub zero: i32,
-        /// See [`Paired::shift`](crate::isa::Paired::shift).
-        pub shift: u32,
     }
 }
 
@@ -63,7 +63,7 @@ impl QuadDepthwiseConv2d {
             cell_step: w.stride[1].wrapping_mul(self.channels),
             signed: self.signed,
             zero: self.zero,
-            shift: self.shift,
+            shift: self.shift.into(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Kernel for QuadDepthwiseConv2d {
     }
 
     fn layout_known(&self) -> bool {
-        shift_known(self.shift)
+        shift_known(self.shift.into())
     }
 
     fn rows(&self) -> u32 {
@@ -203,7 +203,7 @@ mod tests {
                 }
                 filters.extend(words(&multipliers));
             }
-            let rounding = Rounding { zero: kernel.zero, shift: kernel.shift };
+            let rounding = Rounding { zero: kernel.zero, shift: kernel.shift.into() };
             let mut expected = Vec::new();
             for cell in 0..product(&window.output_shape(1)) as u32 {
                 let (row, column) = (cell / window.output[1], cell % window.output[1]);

@@ -124,7 +124,7 @@ impl Window {
     }
 
     /// Whether windows are cells, each under the one that it gives.
-    pub(crate) fn is_pointwise(&self) -> bool {
+    pub fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] && self.input == self.output
     }
 
