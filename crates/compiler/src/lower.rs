@@ -12,8 +12,7 @@ use rasbora_device::ops::{Effort, Kernel, Need, OperandList, Overlap, Rounding16
 use rasbora_device::params::Field;
 use thiserror::Error;
 
-use crate::choice::Choices;
-use crate::cycles::expected;
+use crate::choice::{Choices, choose};
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
 use crate::ops::paired::{Layer, Scales, scales};
 use crate::ops::{Activation, Operation, quantised};
@@ -143,28 +142,30 @@ pub struct Lowered {
     pub constants: Vec<Vec<u8>>,
 }
 
-/// Lowers every node to kernels for `goal`, `choices` among them.
+/// Lowers every node to the kernels that serve `goal` best, `choices` among them.
 ///
 /// # Errors
 /// [`LowerError`] names the first node that no kernel computes.
 pub fn lower(graph: &Graph, goal: impl Into<Goal>, choices: &Choices) -> Result<Lowered, LowerError> {
-    let (mut lowered, goal) = (Lowered::default(), goal.into());
-    for index in 0..graph.nodes.len() {
-        let mut site = Site { graph, index, goal, choices, lowered: &mut lowered };
-        site.node().op.lower(&mut site)?;
-    }
-    if goal.optimise() == Optimise::Speed {
-        lowered.steps.iter_mut().for_each(|step| sort_by_cycles(&mut step.ways));
+    let goal = goal.into();
+    let mut lowered = offered(graph, goal, choices)?;
+    if goal.isa() == InstructionSet::Armv7em || goal.optimise() == Optimise::Size {
+        choose(&mut lowered.steps, goal.optimise());
     }
     Ok(lowered)
 }
 
-/// The ways from the fastest on, where all have a formula of their cycles.
-fn sort_by_cycles(ways: &mut [Way]) {
-    if ways.iter().all(|way| expected(way.kernel.as_ref()).is_some()) {
-        let cycles = |way: &Way| expected(way.kernel.as_ref()).unwrap_or(f64::INFINITY);
-        ways.sort_by(|a, b| cycles(a).total_cmp(&cycles(b)));
+/// Lowers every node to all kernels that there are for it, or to that of `choices`.
+///
+/// # Errors
+/// [`LowerError`] names the first node that no kernel computes.
+pub fn offered(graph: &Graph, goal: Goal, choices: &Choices) -> Result<Lowered, LowerError> {
+    let mut lowered = Lowered::default();
+    for index in 0..graph.nodes.len() {
+        let mut site = Site { graph, index, goal, choices, lowered: &mut lowered };
+        site.node().op.lower(&mut site)?;
     }
+    Ok(lowered)
 }
 
 /// One node while it is lowered: what it reads and writes, and where its steps go.
@@ -325,33 +326,26 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Adds a step that each of `kernels` computes: from the fastest to the one that takes the least memory, some of which may
-    /// be the same.
+    /// Offers a kernel for the step that the node is. All that are offered give the same bytes: from the fastest to the one that
+    /// takes the least memory, where [`choice`](crate::choice) does not know what they take.
     ///
     /// # Errors
-    /// Where there is none, or its parameters are out of its range.
-    pub fn step_of<K: Kernel + PartialEq + Send + Sync + 'static, const N: usize>(
+    /// Where the parameters are out of the kernel's range.
+    pub fn offer<K: Kernel + Send + Sync + 'static>(
         &mut self,
-        mut kernels: Vec<K>,
-        operands: impl Fn(&K) -> [Value; N],
+        kernel: K,
+        operands: &[Value],
     ) -> Result<(), LowerError> {
-        kernels.dedup();
-        let mut kernels = kernels.into_iter();
-        let first = kernels.next().ok_or_else(|| self.refuse("has no kernel".into()))?;
-        let of_first = operands(&first);
-        self.step(first, &of_first)?;
-        kernels.for_each(|kernel| {
-            let operands = operands(&kernel);
-            self.or(kernel, &operands);
-        });
-        Ok(())
-    }
-
-    /// Another way to compute the last step, slower and with less memory.
-    pub fn or<K: Kernel + Send + Sync + 'static>(&mut self, kernel: K, operands: &[Value]) {
-        if let Some(step) = self.lowered.steps.last_mut() {
-            step.ways.push(Way { kernel: Arc::new(kernel), operands: operands.to_vec() });
+        self.step(kernel, operands)?;
+        let steps = &mut self.lowered.steps;
+        if let [.., first, _] = steps.as_mut_slice()
+            && first.node == self.index
+            && let Some(step) = steps.pop()
+            && let Some(first) = steps.last_mut()
+        {
+            first.ways.extend(step.ways);
         }
+        Ok(())
     }
 
     /// Demands that `fold_zero_points` ran.

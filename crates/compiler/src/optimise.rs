@@ -23,6 +23,17 @@ pub enum Optimise {
 /// What [`Optimise::Speed`] may add to the constants.
 pub const SPEED_CONSTANTS_BYTES: usize = 100 * 1024;
 
+impl Optimise {
+    /// What share of a network's cycles a byte of code is worth: all of them, a quarter of a percent a kibibyte, or nothing.
+    pub(crate) const fn code_price(self) -> f64 {
+        match self {
+            Self::Size => 1.0,
+            Self::Balanced => 0.0025 / 1024.0,
+            Self::Speed | Self::Ram => 0.0,
+        }
+    }
+}
+
 /// The largest arena that [`Optimise::Speed`] may make of that of [`Optimise::Balanced`]: outputs that may not lie over inputs, and
 /// what is transformed, take memory.
 pub const fn speed_arena_bytes(balanced: usize) -> usize {

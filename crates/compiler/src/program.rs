@@ -11,10 +11,10 @@ use rasbora_device::params::Field;
 use rasbora_device::program::{HASHED_FROM, Header, Io, MAGIC, StepHeader, VERSION, Work, hash};
 use thiserror::Error;
 
-use crate::choice::{Choices, choices};
+use crate::choice::{Choices, choices, prefer};
 use crate::cost;
 use crate::graph::{DType, Graph, Quantisation, Shape, TensorId};
-use crate::lower::{AnyKernel, LowerError, Lowered, Value, lower};
+use crate::lower::{AnyKernel, LowerError, Lowered, Value, lower, offered};
 use crate::optimise::{Goal, Optimise, SPEED_CONSTANTS_BYTES, speed_arena_bytes};
 use crate::place::{Placed, place};
 use crate::plan::{Plan, PlanError};
@@ -123,6 +123,23 @@ impl Program {
         if goal.optimise() == Optimise::Speed && goal.isa() == InstructionSet::Armv7em {
             draft = draft.faster(graph, goal)?;
         }
+        Self::of(graph, goal, draft)
+    }
+
+    /// As [`Program::new`], but with the kernel named `kernel` wherever it can compute a layer: for measuring it. Other layers
+    /// take what is expected to be the fastest.
+    ///
+    /// # Errors
+    /// Where a node has no kernel or a size is out of range.
+    pub fn by_kernel(graph: &Graph, goal: impl Into<Goal>, kernel: &str) -> Result<Self, ProgramError> {
+        let goal = goal.into();
+        let mut lowered = offered(graph, goal, &Choices::new())?;
+        prefer(&mut lowered.steps, kernel);
+        let placed = place(graph, &lowered, 0)?;
+        Self::of(graph, goal, Draft { lowered, placed })
+    }
+
+    fn of(graph: &Graph, goal: Goal, draft: Draft) -> Result<Self, ProgramError> {
         let Draft { lowered, placed } = draft;
         limit("an arena", placed.plan.arena_bytes, 1 << 31)?;
         let constants = Constants::default();

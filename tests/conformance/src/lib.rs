@@ -222,3 +222,22 @@ fn compare_floats(name: &str, expected: &[f32], found: &[f32]) -> Result<(), Str
 fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect()
 }
+
+/// Random numbers from a seed that is not zero: xorshift64*.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number in `0..limit`.
+    pub fn below(&mut self, limit: u32) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        ((high * u64::from(limit)) >> 32) as u32
+    }
+
+    /// Any bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.below(256) as u8).collect()
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use conformance::{Case, FIGURES, case, compare, compile, corpus, models, write_crate};
+use conformance::{Case, FIGURES, Random, case, compare, compile, corpus, models, write_crate};
 use rasbora_bench::{Emitted, Measurement, Mode, Options, run};
 use rasbora_compiler::host::{Host, HostInterpreter, fill_inputs, outputs};
 use rasbora_compiler::program::Program;
@@ -67,19 +67,6 @@ fn run_in_steps(interpreter: &mut HostInterpreter<'_>, budget: &mut impl FnMut()
         steps += 1;
     }
     steps
-}
-
-/// Random numbers: xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u32) -> u32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        ((high * u64::from(limit)) >> 32) as u32
-    }
 }
 
 /// Instructions of a step.

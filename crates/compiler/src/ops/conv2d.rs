@@ -131,27 +131,38 @@ pub struct Paired<'a> {
 }
 
 impl Paired<'_> {
-    /// Adds the step where its bytes are proven to be TFLite's; says whether they are.
+    /// Offers the kernels whose bytes are proven to be TFLite's.
     ///
     /// # Errors
     /// Where scales are missing or sizes out of range.
-    pub fn lower(self, site: &mut Site<'_>) -> Result<bool, LowerError> {
-        let Self { window, inputs, outputs, padding_value, weights, requantise } = self;
-        if inputs == 1
-            && kernels::PlaneConv2d::takes(&window)
+    pub fn offer(self, site: &mut Site<'_>) -> Result<(), LowerError> {
+        if self.inputs == 1 {
+            self.offer_plane(site)?;
+        }
+        if self.window.dilation[1] == 1 || self.window.kernel[1] == 1 {
+            self.offer_blocks(site)?;
+        }
+        Ok(())
+    }
+
+    fn offer_plane(&self, site: &mut Site<'_>) -> Result<(), LowerError> {
+        let &Self { window, outputs, padding_value, weights, requantise, .. } = self;
+        if kernels::PlaneConv2d::takes(&window)
             && let Some((Streams { filters, signed, zero, .. }, factor)) =
                 site.fitted(weights, requantise, plane_stream)?
         {
             let kernel = kernels::PlaneConv2d { window, outputs, strip: 1, padding_value, signed, zero, factor };
             let (input, filters, out) = (site.read(0), site.constant(filters), site.write(0));
-            let strips = PLANE_BYTES.map(|bytes| kernel.in_strips(bytes)).into();
-            let scratch = |kernel: &kernels::PlaneConv2d| Value::Scratch { bytes: kernel.scratch_bytes() as usize };
-            site.step_of(strips, |kernel| [input, filters, scratch(kernel), out])?;
-            return Ok(true);
+            for kernel in PLANE_BYTES.map(|bytes| kernel.in_strips(bytes)) {
+                let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+                site.offer(kernel, &[input, filters, scratch, out])?;
+            }
         }
-        if window.dilation[1] != 1 && window.kernel[1] != 1 {
-            return Ok(false);
-        }
+        Ok(())
+    }
+
+    fn offer_blocks(self, site: &mut Site<'_>) -> Result<(), LowerError> {
+        let Self { window, inputs, outputs, padding_value, weights, requantise } = self;
         let kernel = |signed, zero, shift| kernels::PairedConv2d {
             window,
             inputs,
@@ -170,17 +181,14 @@ impl Paired<'_> {
         };
         let weights: Vec<i8> = weights.chunks(unit).flat_map(padded).collect();
         let Some(Streams { filters, signed, zero, shift }) = site.fitted(&weights, requantise, streams)? else {
-            return Ok(false);
+            return Ok(());
         };
         let strip_bytes = if site.optimise() == Optimise::Ram { 0 } else { STRIP_BYTES };
         let kernel = kernel(signed, zero, shift).in_strips(strip_bytes);
         let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
         let operands = [site.read(0), site.constant(filters), scratch, site.write(0)];
-        site.step(kernel, &operands)?;
-        if let Some(backward) = kernel.backward() {
-            site.or(backward, &operands);
-        }
-        Ok(true)
+        site.offer(kernel, &operands)?;
+        kernel.backward().map_or(Ok(()), |backward| site.offer(backward, &operands))
     }
 }
 
@@ -203,11 +211,11 @@ pub struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    /// Adds the step.
+    /// Offers the kernel.
     ///
     /// # Errors
     /// Where scales are missing or sizes out of range.
-    pub fn lower(self, site: &mut Site<'_>) -> Result<(), LowerError> {
+    pub fn offer(self, site: &mut Site<'_>) -> Result<(), LowerError> {
         let Self { window, inputs, outputs, groups, padding_value, weights, requantise } = self;
         let (bias, multipliers, scaling) = site.scales(weights, requantise)?;
         let weights = site.constant(bytes_of(by_columns(weights, window.kernel, inputs as usize)));
@@ -215,11 +223,8 @@ impl Columns<'_> {
         let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
         let (input, out) = (site.read(0), site.write(0));
         let operands = [input, weights, bias, multipliers, scratch, out];
-        site.step(kernel, &operands)?;
-        if let Some(backward) = kernel.backward() {
-            site.or(backward, &operands);
-        }
-        Ok(())
+        site.offer(kernel, &operands)?;
+        kernel.backward().map_or(Ok(()), |backward| site.offer(backward, &operands))
     }
 }
 
@@ -285,15 +290,11 @@ impl Operation for Conv2d {
         {
             return Ok(());
         }
-        let paired = site.isa() == InstructionSet::Armv7em && groups == 1;
-        if paired && let Some(weights) = site.input(1).values::<i8>() {
-            let layer = Paired { window, inputs, outputs, padding_value, weights: &weights, requantise };
-            if layer.lower(site)? {
-                return Ok(());
-            }
-        }
         let weights = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
+        if site.isa() == InstructionSet::Armv7em && groups == 1 {
+            Paired { window, inputs, outputs, padding_value, weights: &weights, requantise }.offer(site)?;
+        }
         let layer = Columns { window, inputs, outputs, groups, padding_value, weights: &weights, requantise };
-        layer.lower(site)
+        layer.offer(site)
     }
 }

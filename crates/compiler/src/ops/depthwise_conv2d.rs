@@ -1,5 +1,6 @@
 //! Depthwise convolution: `[n, h, w, c] ∗ [1, kh, kw, c·m] + [c·m] → [n, h′, w′, c·m]`.
 
+use rasbora_device::arithmetic::Requantise;
 use rasbora_device::isa::stacks::COLUMNS;
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,6 @@ use super::quantised::is_wide;
 use super::{Activation, Operation, Sliding};
 use crate::graph::{DType, Shape, Tensor, bytes_of};
 use crate::lower::{LowerError, Site, Value};
-use crate::optimise::Optimise;
 use crate::target::InstructionSet;
 
 /// `out[o] = activation(bias[o] + Σ (input[o / m] + input_offset) · weights[o])`, where the input outside the image is
@@ -100,53 +100,19 @@ impl Operation for DepthwiseConv2d {
         let weights = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
         let filters = by_output(&weights, o);
         if site.isa() == InstructionSet::Armv7em {
-            let (weights, mut planes) = (&filters, false);
-            if depth == 1
-                && inputs >= 4
-                && kernels::PlaneDepthwiseConv2d::takes(&window)
-                && let Some((Streams { filters, signed, zero, .. }, factor)) =
-                    site.fitted(weights, requantise, plane_streams)?
-            {
-                let channels = inputs;
-                let kernel =
-                    kernels::PlaneDepthwiseConv2d { window, channels, strip: 1, padding_value, signed, zero, factor };
-                let filters = site.constant(filters);
-                let shortest = kernel.in_strips(PLANE_BYTES[PLANE_BYTES.len() - 1]).halved();
-                let strips = PLANE_BYTES.map(|bytes| kernel.in_strips(bytes)).into_iter().chain([shortest]);
-                site.step_of(strips.collect(), |kernel| {
-                    [input, filters, Value::Scratch { bytes: kernel.scratch_bytes() as usize }, out]
-                })?;
-                planes = true;
-            }
-            if depth == 1
-                && inputs >= 4
-                && (!planes || matches!(site.optimise(), Optimise::Ram | Optimise::Speed))
-                && let Some(Streams { filters, signed, zero, shift }) =
-                    site.fitted(weights, requantise, quad_streams)?
-            {
-                let channels = inputs;
-                let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
-                let (filters, bytes) = (site.constant(filters), kernel.scratch_bytes() as usize);
-                let operands = [input, filters, Value::Scratch { bytes }, out];
-                if planes {
-                    site.or(kernel, &operands);
-                } else {
-                    return site.step(kernel, &operands);
-                }
-            }
-            if planes {
-                return Ok(());
+            let (outputs, weights) = (o as u32, &filters[..]);
+            if depth == 1 && inputs >= 4 {
+                offer_lanes(site, window, padding_value, weights, requantise)?;
             }
             // With one input channel this is a convolution.
-            let layer = Paired { window, inputs, outputs: o as u32, padding_value, weights, requantise };
-            if inputs == 1 && layer.lower(site)? {
-                return Ok(());
+            if inputs == 1 {
+                Paired { window, inputs, outputs, padding_value, weights, requantise }.offer(site)?;
             }
         }
         if depth != 1 || inputs < 4 {
             let (outputs, weights) = (o as u32, &filters[..]);
             let (inputs, groups) = (1, inputs);
-            return Columns { window, inputs, outputs, groups, padding_value, weights, requantise }.lower(site);
+            return Columns { window, inputs, outputs, groups, padding_value, weights, requantise }.offer(site);
         }
         let (bias, multipliers, scaling) = site.scales(&filters, requantise)?;
         let (channels, stacked) = (inputs, site.isa() == InstructionSet::Helium && scaling.once);
@@ -154,13 +120,46 @@ impl Operation for DepthwiseConv2d {
             let weights = site.constant(bytes_of(by_stacks(&filters, [kh, kw])));
             let kernel = kernels::StackDepthwiseConv2d { window, channels, padding_value, scaling };
             let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
-            return site.step(kernel, &[input, weights, bias, multipliers, scratch, out]);
+            return site.offer(kernel, &[input, weights, bias, multipliers, scratch, out]);
         }
         let weights = site.constant(bytes_of(by_columns(&weights, [kh, kw])));
         let kernel = kernels::DepthwiseConv2d { window, channels, padding_value, scaling };
         let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
-        site.step(kernel, &[input, weights, bias, multipliers, scratch, out])
+        site.offer(kernel, &[input, weights, bias, multipliers, scratch, out])
     }
+}
+
+/// Offers the kernels that compute four channels of `weights`, `[c, kh, kw]`, at a time, where their bytes are proven to be TFLite's.
+///
+/// # Errors
+/// Where scales are missing or sizes out of range.
+fn offer_lanes(
+    site: &mut Site<'_>,
+    window: kernels::Window,
+    padding_value: i8,
+    weights: &[i8],
+    requantise: Requantise,
+) -> Result<(), LowerError> {
+    let (input, out, channels) = (site.read(0), site.write(0), site.input(0).shape[3] as u32);
+    if kernels::PlaneDepthwiseConv2d::takes(&window)
+        && let Some((Streams { filters, signed, zero, .. }, factor)) =
+            site.fitted(weights, requantise, plane_streams)?
+    {
+        let kernel = kernels::PlaneDepthwiseConv2d { window, channels, strip: 1, padding_value, signed, zero, factor };
+        let filters = site.constant(filters);
+        let shortest = kernel.in_strips(PLANE_BYTES[PLANE_BYTES.len() - 1]).halved();
+        for kernel in PLANE_BYTES.map(|bytes| kernel.in_strips(bytes)).into_iter().chain([shortest]) {
+            let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+            site.offer(kernel, &[input, filters, scratch, out])?;
+        }
+    }
+    if let Some(Streams { filters, signed, zero, shift }) = site.fitted(weights, requantise, quad_streams)? {
+        let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
+        let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
+        let filters = site.constant(filters);
+        site.offer(kernel, &[input, filters, scratch, out])?;
+    }
+    Ok(())
 }
 
 /// Weights `[kh, kw, o]` as `[kw, kh, o]`.

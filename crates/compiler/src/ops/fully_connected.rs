@@ -3,11 +3,12 @@
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::conv2d::{check_weighted, of_rank};
+use super::conv2d::{Columns, Paired, check_weighted, of_rank};
 use super::paired_column::{Streams, streams};
 use super::{Activation, Operation};
 use crate::graph::{DType, Shape, Tensor};
 use crate::lower::{LowerError, Site};
+use crate::optimise::Optimise;
 use crate::target::InstructionSet;
 
 /// `out = activation(bias + Σ (input + input_offset) · weights)`.
@@ -74,21 +75,36 @@ impl Operation for FullyConnected {
             return site.step(kernel, &[input, weights, channels, out]);
         }
         let requantise = self.activation.requantise(site.output(0)).map_err(|reason| site.refuse(reason))?;
+        let values = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
         if site.isa() == InstructionSet::Armv7em
             && inputs.is_multiple_of(4)
-            && let Some(weights) = site.input(1).values::<i8>()
-            && let Some(streams) = site.fitted(&weights, requantise, streams)?
+            && let Some(streams) = site.fitted(&values, requantise, streams)?
         {
             let Streams { filters, multiplier, correction, zero } = streams;
             let kernel = kernels::PairedFullyConnected { batch, inputs, outputs, multiplier, correction, zero };
             let filters = site.constant(filters);
-            return site.step(kernel, &[input, filters, out]);
+            site.offer(kernel, &[input, filters, out])?;
         }
-        let values = site.input(1).values::<i8>().ok_or_else(|| site.refuse("has weights of another type".into()))?;
         let (bias, multipliers, scaling) = site.scales(&values, requantise)?;
         let kernel = kernels::FullyConnected { batch, inputs, outputs, scaling };
-        site.step(kernel, &[input, weights, bias, multipliers, out])
+        site.offer(kernel, &[input, weights, bias, multipliers, out])?;
+        // It is a convolution of 1×1, too, whose kernel may be linked for others.
+        let (window, padding_value, groups, weights) = (pixels(batch), 0, 1, &values[..]);
+        if site.isa() == InstructionSet::Armv7em {
+            Paired { window, inputs, outputs, padding_value, weights, requantise }.offer(site)?;
+        }
+        if site.isa() == InstructionSet::Armv7em || site.optimise() == Optimise::Size {
+            Columns { window, inputs, outputs, groups, padding_value, weights, requantise }.offer(site)?;
+        }
+        Ok(())
     }
+}
+
+/// A window of one cell over a column of `rows` cells.
+const fn pixels(rows: u32) -> kernels::Window {
+    let (one, none) = ([1; 2], [0; 2]);
+    let image = [rows, 1];
+    kernels::Window { batch: 1, input: image, output: image, kernel: one, stride: one, dilation: one, padding: none }
 }
 
 #[cfg(test)]
