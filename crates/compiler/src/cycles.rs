@@ -8,8 +8,8 @@ use rasbora_device::isa::Paired;
 use rasbora_device::isa::paired::{CHUNK, FINE_SHIFT};
 use rasbora_device::isa::winograd::{PLACES, TILES};
 use rasbora_device::ops::{
-    Conv2d, DepthwiseConv2d, FullyConnected, PairedConv2d, PairedFullyConnected, PlaneConv2d, PlaneDepthwiseConv2d,
-    QuadDepthwiseConv2d, Window, WinogradConv2d,
+    Conv2d, Corrections, DepthwiseConv2d, FullyConnected, PairedConv2d, PairedFullyConnected, PlaneConv2d,
+    PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Window, WinogradConv2d,
 };
 
 use crate::lower::AnyKernel;
@@ -111,7 +111,11 @@ fn quad_depthwise_conv2d(kernel: &QuadDepthwiseConv2d) -> f64 {
     }
     .map(f64::from);
     let quad = 67.2 + lines * (37.5 * threes + 14.0 * ones) + 22.6 * (lines - 1.0);
-    let quad = if kernel.signed { quad + 15.0 } else { quad };
+    let quad = match kernel.corrections {
+        Corrections::None => quad,
+        Corrections::Bytes | Corrections::Words => quad + 18.0,
+    };
+    let quad = if kernel.shift == FINE_SHIFT as u8 { quad } else { quad + 10.0 };
     let copied = if scratch > 0.0 { 104.0 * f64::from(w.kernel[0]) + 0.98 * scratch } else { 0.0 };
     545.0 + 1.14 * scratch + rows * (157.0 + copied + columns * (15.1 + quads * quad))
 }

@@ -153,8 +153,8 @@ fn offer_lanes(
             site.offer(kernel, &[input, filters, scratch, out])?;
         }
     }
-    if let Some(Streams { filters, signed, zero, shift }) = site.fitted(weights, requantise, quad_streams)? {
-        let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, signed, zero, shift };
+    if let Some((Streams { filters, zero, shift, .. }, corrections)) = site.fitted(weights, requantise, quad_streams)? {
+        let kernel = kernels::QuadDepthwiseConv2d { window, channels, padding_value, corrections, shift, zero };
         let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
         let filters = site.constant(filters);
         site.offer(kernel, &[input, filters, scratch, out])?;

@@ -10,15 +10,16 @@
 //! TFLite rounds half away from zero, which moves the thresholds of negative sums. Where the activation does not cut them
 //! off, `β` is another for negative sums, by a correction of each output.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use rasbora_device::arithmetic::{Requantise, multiply};
 use rasbora_device::isa::Paired;
-use rasbora_device::isa::paired::{FINE_SHIFT, OFFSET, SCALE, SHIFT, pair};
+use rasbora_device::isa::paired::{self, FINE_SHIFT, OFFSET, SCALE, SHIFT, pair};
 use rasbora_device::isa::planes;
-use rasbora_device::isa::quads::{GRAIN, lanes};
+use rasbora_device::isa::quads::{self, GRAIN, lanes};
 use rasbora_device::memory::Multiplier;
-use rasbora_device::ops::Scaling;
+use rasbora_device::ops::{Corrections, Scaling};
 
 use super::paired_column;
 
@@ -227,7 +228,7 @@ pub(super) struct Fitted {
 pub fn streams(layer: Layer<'_>) -> Option<Streams> {
     let filters =
         filters(layer).filter(|filters| filters.len() >= 2 && filters.iter().all(|filter| pairable(filter)))?;
-    let mut fitted = fit(layer, &filters, &[FINE_SHIFT, SHIFT])?;
+    let mut fitted = fit(layer, &filters, &shifts(paired::SHIFTS))?;
     let words = encode(&filters, &mut fitted);
     Some(fitted.streams(words))
 }
@@ -253,21 +254,30 @@ pub fn scales(layer: Layer<'_>) -> Scales {
 
 /// The streams of [`rasbora_device::isa::quads`] for a depthwise layer of at least four outputs; `None` where no proof is
 /// found or the sums leave 32 bits.
-pub fn quad_streams(layer: Layer<'_>) -> Option<Streams> {
+pub fn quad_streams(layer: Layer<'_>) -> Option<(Streams, Corrections)> {
     let filters = filters(layer)?;
     let last = filters.len().checked_sub(4)?;
-    let fitted = fit(Layer { grain: GRAIN.into(), ..layer }, &filters, &[FINE_SHIFT, SHIFT])?;
+    let with = |grain: i32| fit(Layer { grain: grain.into(), ..layer }, &filters, &shifts(quads::SHIFTS));
+    let (fitted, corrections) = match with(GRAIN) {
+        Some(fitted) if fitted.signed => (fitted, Corrections::Bytes),
+        Some(fitted) => (fitted, Corrections::None),
+        None => (with(1)?, Corrections::Words),
+    };
     let mut words: Vec<u32> = Vec::new();
     for first in (0..filters.len()).step_by(4) {
         let first = first.min(last);
         words.extend(fitted.outputs[first..][..4].iter().map(|chosen| chosen.bias.cast_unsigned()));
         let taps = filters[first].len();
         words.extend((0..taps).map(|tap| lanes([0, 1, 2, 3].map(|o| filters[first + o][tap]))));
-        let corrections = [0, 1, 2, 3].map(|o| (fitted.outputs[first + o].correction / GRAIN) as u8);
-        words.extend(fitted.signed.then_some(u32::from_le_bytes(corrections)));
+        let of_quad = [0, 1, 2, 3].map(|o| fitted.outputs[first + o].correction);
+        match corrections {
+            Corrections::None => {}
+            Corrections::Bytes => words.push(u32::from_le_bytes(of_quad.map(|correction| (correction / GRAIN) as u8))),
+            Corrections::Words => words.extend(of_quad.map(i32::cast_unsigned)),
+        }
         words.extend(fitted.outputs[first..][..4].iter().map(|chosen| chosen.multiplier.cast_unsigned()));
     }
-    Some(fitted.streams(words))
+    Some((fitted.streams(words), corrections))
 }
 
 /// Whether the lanes of `filter` have 16 bits: `256·w₀ + w₁ ≥ −2¹⁵`.
@@ -320,10 +330,11 @@ pub(super) fn filters(layer: Layer<'_>) -> Option<Vec<&[i8]>> {
 
 pub(super) fn fit(layer: Layer<'_>, filters: &[&[i8]], shifts: &[u32]) -> Option<Fitted> {
     let outputs = thresholds(layer, filters)?;
+    let hardest = Cell::new(0);
     // Corrections take cycles and constants: they come last.
     [false, true]
         .into_iter()
-        .find_map(|split| shifts.iter().find_map(|&shift| fit_shift(layer, &outputs, shift, split)))
+        .find_map(|split| shifts.iter().find_map(|&shift| fit_shift(layer, &outputs, (shift, split), &hardest)))
 }
 
 /// The thresholds of each output and its multiplier as a real number.
@@ -336,17 +347,31 @@ pub(super) fn thresholds(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Vec<(Ste
     filters.iter().zip(layer.bias).enumerate().map(output).collect()
 }
 
-/// `outputs` are the thresholds of each output and its multiplier as a real number.
-fn fit_shift(layer: Layer<'_>, outputs: &[(Steps, f64)], shift: u32, split: bool) -> Option<Fitted> {
+/// `outputs` are the thresholds of each output and its multiplier as a real number. The output without a proof is likely
+/// to be the same for the next shift: it is tried first.
+fn fit_shift(
+    layer: Layer<'_>,
+    outputs: &[(Steps, f64)],
+    (shift, split): (u32, bool),
+    hardest: &Cell<usize>,
+) -> Option<Fitted> {
     let choose = |zero: i32| {
-        let output = |((steps, real), &bias): (&(Steps, f64), &i32)| {
+        let output = |o: usize| {
+            let ((steps, real), &bias) = (outputs.get(o)?, layer.bias.get(o)?);
             if let Some(value) = steps.constant {
                 return Some(Chosen::constant(value, zero.into(), shift));
             }
             let fit = |m| steps.fit(m, zero.into(), shift, split)?.choose(steps, bias, split.then_some(layer.grain));
             near(nominal(*real, layer.scale, shift), REACH).find_map(fit)
         };
-        let outputs = outputs.iter().zip(layer.bias).map(output).collect::<Option<Vec<_>>>()?;
+        output(hardest.get())?;
+        let chosen = |o: usize| {
+            output(o).or_else(|| {
+                hardest.set(o);
+                None
+            })
+        };
+        let outputs = (0..outputs.len()).map(chosen).collect::<Option<Vec<_>>>()?;
         Some(Fitted { outputs, signed: split, zero, shift })
     };
     if split { zeros(layer.requantise, shift).find_map(choose) } else { choose(0) }
@@ -403,6 +428,12 @@ impl Bounds {
         }
         self.least + (self.most - self.least) / 2
     }
+}
+
+/// All that a layer may be shifted by, the fastest first.
+fn shifts(known: Range<u32>) -> Vec<u32> {
+    let fastest = [FINE_SHIFT, SHIFT];
+    fastest.into_iter().chain(known.filter(|shift| !fastest.contains(shift))).collect()
 }
 
 /// What [`Paired::zero`] may be where negative sums are corrected.

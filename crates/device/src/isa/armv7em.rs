@@ -112,12 +112,7 @@ impl Isa for Armv7em {
             let mut call = quads::Call::new(quads, x.as_ptr(), filters.as_ptr(), out.as_mut_ptr());
             // SAFETY: `fits` has checked that the input reaches to the last tap of the last cell, and that stream and
             // output have the lengths that the sizes want.
-            unsafe {
-                match quads.shift {
-                    super::paired::FINE_SHIFT => quads::quads::<{ super::paired::FINE_SHIFT }>(&mut call),
-                    _ => quads::quads::<{ super::paired::SHIFT }>(&mut call),
-                }
-            }
+            unsafe { quads::quads::<0>(&mut call) }
         }
     }
 

@@ -25,7 +25,10 @@ pub const SHIFT: u32 = 9;
 /// Bits by which it is shifted where all multipliers of a layer are below 2⁻⁶: a finer `m` has more room for a proof.
 pub const FINE_SHIFT: u32 = 13;
 
-/// Whether there are kernels that shift by so many bits.
+/// All that a paired layer may be shifted by; the two above are the fastest.
+pub const SHIFTS: Range<u32> = SHIFT..19;
+
+/// Whether there are kernels of plain sums that shift by so many bits.
 pub const fn shift_known(shift: u32) -> bool {
     matches!(shift, SHIFT | FINE_SHIFT)
 }
@@ -61,7 +64,7 @@ pub struct Paired {
     pub signed: bool,
     /// Zero point of the output and half a step, shifted left by `shift`, where the biases do not hold them.
     pub zero: i32,
-    /// [`SHIFT`] or [`FINE_SHIFT`].
+    /// One of [`SHIFTS`].
     pub shift: u32,
 }
 
@@ -100,6 +103,11 @@ impl Paired {
     /// Words of working memory: the sums of all outputs, where they wait for another chunk.
     pub const fn sums(&self) -> u32 {
         if self.steps() > CHUNK { 2 * Self::lanes(self.outputs) } else { 0 }
+    }
+
+    /// What [`Columns::mode`] says of the shift.
+    const fn shift_bits(&self) -> u32 {
+        if self.shift == FINE_SHIFT { 0 } else { 2 | self.shift.wrapping_sub(SHIFT) << Columns::BEYOND }
     }
 
     const fn rounding(&self) -> Rounding {
@@ -154,7 +162,8 @@ pub struct Columns<'a> {
     filters: *const u32,
     steps: u32,
     zero: i32,
-    /// Bit 0: there are corrections; bit 1: the coarse shift; bit 2: there is a zero.
+    /// Bit 0: there are corrections; bit 1: another shift than [`FINE_SHIFT`]; bit 2: there is a zero; from [`Self::BEYOND`] on:
+    /// by how much it is more than [`SHIFT`].
     mode: u32,
     /// Outputs in blocks of four, and in blocks of three.
     wide: u32,
@@ -178,6 +187,7 @@ pub struct Columns<'a> {
 /// Where assembly finds fields.
 #[allow(dead_code, reason = "only assembly needs them")]
 impl Columns<'_> {
+    pub(super) const BEYOND: u32 = 4;
     pub(super) const SUMS: usize = offset_of!(Columns<'static>, sums);
     pub(super) const FILTERS: usize = offset_of!(Columns<'static>, filters);
     pub(super) const STEPS: usize = offset_of!(Columns<'static>, steps);
@@ -209,7 +219,7 @@ impl<'a> Columns<'a> {
             filters: filters.as_ptr(),
             steps,
             zero,
-            mode: u32::from(paired.signed) | u32::from(paired.shift == SHIFT) << 1 | u32::from(zero != 0) << 2,
+            mode: u32::from(paired.signed) | paired.shift_bits() | u32::from(zero != 0) << 2,
             wide: 4 * fours,
             rest: outputs - 4 * fours,
             runs,

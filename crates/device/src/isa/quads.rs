@@ -8,13 +8,19 @@
 //! Where the channels are no multiple of four, the last four overlap those before: both give the same bytes. Then words
 //! of input do not lie at multiples of 4, which single loads of Armv7E-M allow.
 //!
-//! **Stream.** `filters` is for each four channels: four biases, a word a tap, one word of four corrections where there are any,
-//! each a byte and [`GRAIN`] times as large, four multipliers.
+//! **Stream.** `filters` is for each four channels: four biases, a word a tap, four corrections where there are any, four
+//! multipliers.
+
+use core::ops::Range;
 
 use super::paired::{Rounding, requantise, widen};
 use crate::memory::{View, ViewMut};
+use crate::ops::Corrections;
 
-/// What corrections are multiples of.
+/// All that a layer may be shifted by; [`FINE_SHIFT`](super::paired::FINE_SHIFT) is the fastest.
+pub const SHIFTS: Range<u32> = 5..19;
+
+/// What corrections of a byte are multiples of.
 pub const GRAIN: i32 = 1 << GRAIN_BITS;
 pub(super) const GRAIN_BITS: u32 = 3;
 
@@ -31,11 +37,11 @@ pub struct Quads {
     pub steps: [u32; 2],
     /// Distance between the windows of neighbouring output cells.
     pub cell_step: u32,
-    /// See [`Paired::signed`](super::Paired::signed).
-    pub signed: bool,
+    /// Corrections for negative sums, see [`Paired::signed`](super::Paired::signed).
+    pub corrections: Corrections,
     /// See [`Paired::zero`](super::Paired::zero).
     pub zero: i32,
-    /// See [`Paired::shift`](super::Paired::shift).
+    /// One of [`SHIFTS`].
     pub shift: u32,
 }
 
@@ -48,7 +54,7 @@ impl Quads {
     /// Words of `filters`.
     pub const fn filter_words(&self) -> u64 {
         let taps = self.kernel[0] as u64 * self.kernel[1] as u64;
-        let around = 8 + self.signed as u64;
+        let around = 8 + self.corrections.words() as u64;
         taps.saturating_add(around).saturating_mul(self.quads() as u64)
     }
 
@@ -108,9 +114,12 @@ pub fn portable(quads: Quads, x: View<'_, i8>, filters: &[u32], out: ViewMut<'_,
                 }
             }
             for (o, &sum) in sums.iter().enumerate() {
-                let correction = if quads.signed { word(at).to_le_bytes()[o].cast_signed() } else { 0 };
-                let correction = GRAIN * i32::from(correction);
-                let multiplier = word(at + usize::from(quads.signed) + o).cast_signed();
+                let correction = match quads.corrections {
+                    Corrections::None => 0,
+                    Corrections::Bytes => GRAIN * i32::from(word(at).to_le_bytes()[o].cast_signed()),
+                    Corrections::Words => word(at + o).cast_signed(),
+                };
+                let multiplier = word(at + quads.corrections.words() + o).cast_signed();
                 out.set(cell * channels + first + o, requantise(sum, multiplier, correction, rounding));
             }
         }

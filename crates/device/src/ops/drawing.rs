@@ -8,16 +8,16 @@ use core::ops::Range;
 use core::slice::IterMut;
 
 use rasbora_device::arithmetic::{Requantise, narrowed};
-use rasbora_device::isa::paired::{FINE_SHIFT, SHIFT, pair};
+use rasbora_device::isa::paired::{self, FINE_SHIFT, SHIFT, pair};
 use rasbora_device::isa::planes::{CHANNELS, FACTORS, taps};
-use rasbora_device::isa::quads::lanes;
+use rasbora_device::isa::quads::{self, lanes};
 use rasbora_device::isa::stacks::{COLUMNS, ROWS, WEIGHTS};
 use rasbora_device::isa::{Paired, PairedColumn, paired_column, winograd};
 use rasbora_device::memory::{Channel, Multiplier};
 use rasbora_device::ops::{
-    AveragePool, Conv2d, Conv2dI16, DepthwiseConv2d, DepthwiseConv2dI16, FullyConnected, FullyConnectedI16, Kernel,
-    LogMel, Mfcc, PairedConv2d, PairedFullyConnected, PlaneConv2d, PlaneDepthwiseConv2d, QuadDepthwiseConv2d,
-    Rounding16, Scaling, Scaling16, StackDepthwiseConv2d, Window, WinogradConv2d, mfcc,
+    AveragePool, Conv2d, Conv2dI16, Corrections, DepthwiseConv2d, DepthwiseConv2dI16, FullyConnected,
+    FullyConnectedI16, Kernel, LogMel, Mfcc, PairedConv2d, PairedFullyConnected, PlaneConv2d, PlaneDepthwiseConv2d,
+    QuadDepthwiseConv2d, Rounding16, Scaling, Scaling16, StackDepthwiseConv2d, Window, WinogradConv2d, mfcc,
 };
 use rasbora_device::params::Field;
 
@@ -476,6 +476,7 @@ impl Draw for PairedConv2d {
             1 => random.one_of([1, 3]),
             _ => random.in_range(1..14),
         };
+        let any = random.in_range(paired::SHIFTS);
         let outputs = if random.one_in(16) { random.in_range(14..42) } else { random.in_range(2..14) };
         Self {
             window,
@@ -486,7 +487,7 @@ impl Draw for PairedConv2d {
             padding_value: random.i8(),
             signed: random.one_in(2),
             zero: random.zero(),
-            shift: random.one_of([SHIFT, FINE_SHIFT]) as u8,
+            shift: random.one_of([SHIFT, FINE_SHIFT, any]) as u8,
         }
     }
 
@@ -549,13 +550,14 @@ impl Draw for PairedFullyConnected {
 
 impl Draw for QuadDepthwiseConv2d {
     fn draw(random: &mut Random) -> Self {
+        let any = random.in_range(quads::SHIFTS);
         Self {
             window: random.windows_of(|_| ()),
             channels: random.in_range(4..14),
             padding_value: random.i8(),
-            signed: random.one_in(2),
+            corrections: random.one_of([Corrections::None, Corrections::Bytes, Corrections::Words]),
             zero: random.zero(),
-            shift: random.one_of([SHIFT, FINE_SHIFT]) as u8,
+            shift: random.one_of([FINE_SHIFT, any]) as u8,
         }
     }
 
@@ -568,9 +570,13 @@ impl Draw for QuadDepthwiseConv2d {
                 let weights = stream.weights();
                 stream.push(lanes(weights));
             }
-            if self.signed {
-                let corrections: [i8; 4] = core::array::from_fn(|_| stream.random.i8());
-                stream.push(u32::from_le_bytes(corrections.map(i8::cast_unsigned)));
+            match self.corrections {
+                Corrections::None => {}
+                Corrections::Bytes => {
+                    let corrections: [i8; 4] = core::array::from_fn(|_| stream.random.i8());
+                    stream.push(u32::from_le_bytes(corrections.map(i8::cast_unsigned)));
+                }
+                Corrections::Words => (0..4).for_each(|_| stream.correction()),
             }
             (0..4).for_each(|_| stream.multiplier());
         }

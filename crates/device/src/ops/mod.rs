@@ -64,7 +64,7 @@ pub use peak::Peak;
 pub use plane_conv2d::PlaneConv2d;
 pub use plane_depthwise_conv2d::PlaneDepthwiseConv2d;
 pub use pool2d::{AveragePool, AveragePoolF32, AveragePoolI16, MaxPool, MaxPoolF32, MaxPoolI16};
-pub use quad_depthwise_conv2d::QuadDepthwiseConv2d;
+pub use quad_depthwise_conv2d::{Corrections, QuadDepthwiseConv2d};
 pub use quantise::{Quantise, QuantiseI16};
 pub use rescale::Rescale;
 pub use sigmoid::SigmoidI16;

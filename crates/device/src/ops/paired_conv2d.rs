@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use super::window::{Reading, bands, product};
 use super::{Effort, Kernel, Need, Overlap, Window};
-use crate::isa::paired::{CHUNK, shift_known};
+use crate::isa::paired::{CHUNK, SHIFTS};
 use crate::isa::{Columns, Isa, Paired};
 use crate::memory::{Memory, Operand, View, ViewMut};
 
@@ -233,7 +233,7 @@ impl Kernel for PairedConv2d {
     }
 
     fn layout_known(&self) -> bool {
-        shift_known(self.shift.into())
+        SHIFTS.contains(&self.shift.into())
     }
 
     fn rows(&self) -> u32 {

@@ -9,9 +9,32 @@ use core::ops::Range;
 
 use super::window::{Reading, product};
 use super::{Effort, Kernel, Need, Overlap, Window};
-use crate::isa::paired::shift_known;
+use crate::isa::quads::SHIFTS;
 use crate::isa::{Isa, Quads};
 use crate::memory::{Memory, Operand, View, ViewMut};
+
+crate::params! {
+    /// How corrections of negative sums lie in a stream.
+    pub enum Corrections {
+        /// There are none.
+        None = 0,
+        /// As four bytes, each a multiple of [`GRAIN`](crate::isa::quads::GRAIN).
+        Bytes = 1,
+        /// As four words.
+        Words = 2,
+    }
+}
+
+impl Corrections {
+    /// Words of the corrections of four channels.
+    pub const fn words(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Bytes => 1,
+            Self::Words => 4,
+        }
+    }
+}
 
 crate::params! {
     /// 8-bit depthwise convolution, four channels at once.
@@ -22,8 +45,8 @@ crate::params! {
         pub channels: u32,
         /// Value of the input outside the image.
         pub padding_value: i8,
-        /// See [`Paired::signed`](crate::isa::Paired::signed).
-        pub signed: bool,
+        /// Corrections for negative sums, see [`Paired::signed`](crate::isa::Paired::signed).
+        pub corrections: Corrections,
         /// See [`Paired::shift`](crate::isa::Paired::shift).
         pub shift: u8,
         /// See [`Paired::zero`](crate::isa::Paired::zero).
@@ -61,7 +84,7 @@ impl QuadDepthwiseConv2d {
             kernel: w.kernel,
             steps: [row.wrapping_mul(self.channels), w.dilation[1].wrapping_mul(self.channels)],
             cell_step: w.stride[1].wrapping_mul(self.channels),
-            signed: self.signed,
+            corrections: self.corrections,
             zero: self.zero,
             shift: self.shift.into(),
         }
@@ -95,7 +118,7 @@ impl Kernel for QuadDepthwiseConv2d {
     }
 
     fn layout_known(&self) -> bool {
-        shift_known(self.shift.into())
+        SHIFTS.contains(&self.shift.into())
     }
 
     fn rows(&self) -> u32 {
@@ -186,8 +209,11 @@ mod tests {
             let mut numbers =
                 |least: i32, most: i32| -> Vec<i32> { (0..channels).map(|_| random.between(least, most)).collect() };
             let (biases, multipliers) = (numbers(-1 << 20, 1 << 20), numbers(1 << 20, 1 << 26));
-            let corrections: Vec<i32> = numbers(-128, 127).iter().map(|&byte| GRAIN * byte).collect();
-            let corrections = if kernel.signed { corrections } else { vec![0; channels] };
+            let corrections = match kernel.corrections {
+                Corrections::None => vec![0; channels],
+                Corrections::Bytes => numbers(-128, 127).iter().map(|&byte| GRAIN * byte).collect(),
+                Corrections::Words => numbers(-4096, 4096),
+            };
             let mut filters: Vec<u32> = Vec::new();
             for first in (0..channels).step_by(4) {
                 let first = first.min(channels - 4);
@@ -197,9 +223,13 @@ mod tests {
                 for tap in 0..taps {
                     filters.push(lanes([0, 1, 2, 3].map(|o| weights[tap * channels + first + o])));
                 }
-                if kernel.signed {
-                    let bytes = [0, 1, 2, 3].map(|o| (corrections[first + o] / GRAIN) as u8);
-                    filters.push(u32::from_le_bytes(bytes));
+                match kernel.corrections {
+                    Corrections::None => {}
+                    Corrections::Bytes => {
+                        let bytes = [0, 1, 2, 3].map(|o| (corrections[first + o] / GRAIN) as u8);
+                        filters.push(u32::from_le_bytes(bytes));
+                    }
+                    Corrections::Words => filters.extend(words(&corrections)),
                 }
                 filters.extend(words(&multipliers));
             }

@@ -7,7 +7,9 @@
 use core::arch::naked_asm;
 
 use super::Quads;
+use crate::isa::paired::FINE_SHIFT;
 use crate::isa::quads::GRAIN_BITS;
+use crate::ops::Corrections;
 
 /// Arguments of [`quads`], which changes them. Distances are in bytes.
 #[repr(C)]
@@ -27,7 +29,9 @@ pub struct Call {
     rows: u32,
     /// From the end of a row of taps to the next.
     row_step: u32,
-    signed: u32,
+    /// 0 where there are no corrections and the shift is the fine one; bit 0: corrections are bytes; bit 1: they are words;
+    /// bit 2: another shift.
+    mode: u32,
     zero: i32,
     /// Working memory: input, quads and rows that are left.
     x: *const i8,
@@ -35,6 +39,7 @@ pub struct Call {
     rows_left: u32,
     /// Bytes by which the last four channels overlap those before.
     overlap: u32,
+    shift: u32,
 }
 
 impl Call {
@@ -60,18 +65,24 @@ impl Call {
             ones,
             rows,
             row_step: down.wrapping_sub(row),
-            signed: quads.signed.into(),
+            mode: u32::from(quads.shift != FINE_SHIFT) << 2
+                | match quads.corrections {
+                    Corrections::None => 0,
+                    Corrections::Bytes => 1,
+                    Corrections::Words => 2,
+                },
             zero: quads.zero,
             x,
             quads_left: 0,
             rows_left: 0,
             overlap: quads.channels.wrapping_neg() & 3,
+            shift: quads.shift,
         }
     }
 }
 
-/// All cells of a row. A generic function stays out of the objects of targets that lack the instructions: these only emit
-/// what is used.
+/// All cells of a row. The parameter does nothing: it keeps the function out of the objects of targets that lack the
+/// instructions, which only emit what is used.
 ///
 /// r0–r3 the sums, r4 input, r5 distance of taps, r6 stream, r7 the call, r8 and r9 inputs, r10 and r11 weights,
 /// r12 distance of turns, lr turns that are left.
@@ -79,7 +90,7 @@ impl Call {
 /// # Safety
 /// Input, stream and output must have the lengths that the sizes want.
 #[unsafe(naked)]
-pub unsafe extern "C" fn quads<const SHIFT: u32>(call: *mut Call) {
+pub unsafe extern "C" fn quads<const UNUSED: u32>(call: *mut Call) {
     naked_asm!(
         // LLVM gathers the symbols of assembly with no more than the triple, and that of Armv8-M lacks the DSP extension.
         ".cpu cortex-m4",
@@ -98,6 +109,18 @@ pub unsafe extern "C" fn quads<const SHIFT: u32>(call: *mut Call) {
         "sxtb r10, r8, ror #8*\\byte",
         "and r10, r10, \\sum, asr #31",
         "add \\sum, \\sum, r10, lsl #{grain_bits}",
+        ".endm",
+        // Adds `word` where the sum is negative.
+        ".macro correct_by sum, word",
+        "and \\word, \\word, \\sum, asr #31",
+        "add \\sum, \\sum, \\word",
+        ".endm",
+        ".macro multiply",
+        "ldm r6!, {{r8, r9, r12, lr}}",
+        "smmla r0, r0, r8, r11",
+        "smmla r1, r1, r9, r11",
+        "smmla r2, r2, r12, r11",
+        "smmla r3, r3, lr, r11",
         ".endm",
         "push {{r4-r11, lr}}",
         "mov r7, r0",
@@ -161,26 +184,18 @@ pub unsafe extern "C" fn quads<const SHIFT: u32>(call: *mut Call) {
         "ldr r10, [r7, #48]",
         "ldr r11, [r7, #52]",
         "cmp r10, #0",
-        "beq 41f",
-        "ldr r8, [r6], #4",
-        "correct r0, 0",
-        "correct r1, 1",
-        "correct r2, 2",
-        "correct r3, 3",
+        "bne 44f",
         "41:",
-        "ldm r6!, {{r8, r9, r12, lr}}",
-        "smmla r0, r0, r8, r11",
-        "smmla r1, r1, r9, r11",
-        "smmla r2, r2, r12, r11",
-        "smmla r3, r3, lr, r11",
+        "multiply",
+        "ssat r0, #8, r0, asr #{fine}",
+        "ssat r1, #8, r1, asr #{fine}",
+        "ssat r2, #8, r2, asr #{fine}",
+        "ssat r3, #8, r3, asr #{fine}",
+        "42:",
         "ldr r8, [r7, #8]",
         "ldr r4, [r7, #56]",
         "ldr r9, [r7, #60]",
         "ldr r10, [r7, #68]",
-        "ssat r0, #8, r0, asr #{shift}",
-        "ssat r1, #8, r1, asr #{shift}",
-        "ssat r2, #8, r2, asr #{shift}",
-        "ssat r3, #8, r3, asr #{shift}",
         "strb r0, [r8]",
         "strb r1, [r8, #1]",
         "strb r2, [r8, #2]",
@@ -205,9 +220,43 @@ pub unsafe extern "C" fn quads<const SHIFT: u32>(call: *mut Call) {
         "str r9, [r7, #12]",
         "bne 10b",
         "pop {{r4-r11, pc}}",
+        // Corrections: the mode goes bit by bit, until none is left. No instruction of a correction changes the flags.
+        "44:",
+        "lsrs r12, r10, #1",
+        "bcc 45f",
+        "ldr r8, [r6], #4",
+        "correct r0, 0",
+        "correct r1, 1",
+        "correct r2, 2",
+        "correct r3, 3",
+        "beq 41b",
+        "45:",
+        "lsrs r12, r12, #1",
+        "bcc 46f",
+        "ldm r6!, {{r8-r10, lr}}",
+        "correct_by r0, r8",
+        "correct_by r1, r9",
+        "correct_by r2, r10",
+        "correct_by r3, lr",
+        "beq 41b",
+        // Another shift.
+        "46:",
+        "ldr r10, [r7, #72]",
+        "multiply",
+        "asr r0, r0, r10",
+        "asr r1, r1, r10",
+        "asr r2, r2, r10",
+        "asr r3, r3, r10",
+        "ssat r0, #8, r0",
+        "ssat r1, #8, r1",
+        "ssat r2, #8, r2",
+        "ssat r3, #8, r3",
+        "b 42b",
         ".purgem products",
         ".purgem correct",
-        shift = const SHIFT,
+        ".purgem correct_by",
+        ".purgem multiply",
+        fine = const FINE_SHIFT,
         grain_bits = const GRAIN_BITS,
     )
 }
