@@ -23,7 +23,7 @@ MOST_OF_CALL, LEAST_OF_CALL, LEAST_OF_ROW = 6000, 300, 50
 # Coefficients of sizes that the counts hardly vary in: kernel, place in `Effort::row`, least value.
 LEAST = {
     "MaxPool": {2: 10, 3: 5}, "AveragePool": {2: 10, 3: 5}, "MaxPoolF32": {3: 5}, "AveragePoolF32": {3: 5},
-    "DepthwiseConv2d": {1: 20, 3: 5}, "DepthwiseConv2dF32": {3: 6}, "Fill": {0: 2}, "Table": {0: 5},
+    "DepthwiseConv2d": {1: 20, 3: 5}, "DepthwiseConv2dF32": {3: 6}, "Table": {0: 5},
     "AddI8": {0: 60}, "MulI8": {0: 60}, "BinaryF32": {0: 60}, "Mean": {1: 10, 2: 3}, "MeanF32": {0: 100, 1: 10},
     "Conv2dF32": {1: 100, 3: 6}, "PairedConv2d": {0: 100, 1: 50}, "QuadDepthwiseConv2d": {0: 100},
 }

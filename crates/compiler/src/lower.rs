@@ -120,6 +120,8 @@ pub struct Run {
     pub to: usize,
     /// Number of bytes.
     pub bytes: usize,
+    /// Whether that is all that the step does; else it fills what is around the run, too.
+    pub alone: bool,
 }
 
 /// One step of a network, and the ways to compute it.
@@ -129,7 +131,7 @@ pub struct LoweredStep {
     pub ways: Vec<Way>,
     /// The node that it belongs to: an index in [`Graph::nodes`].
     pub node: usize,
-    /// What it copies, if that is all it does: where one tensor lies in the other, no step is needed.
+    /// What it copies, if that is one run: where one tensor lies in the other, nothing is copied, and no step is needed for it.
     pub run: Option<Run>,
 }
 
@@ -319,7 +321,7 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Says that the last step does no more than to copy `run`.
+    /// Says that the last step copies `run`, and nothing else.
     pub fn copies(&mut self, run: Run) {
         if let Some(step) = self.lowered.steps.last_mut() {
             step.run = Some(run);

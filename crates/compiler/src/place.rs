@@ -7,7 +7,7 @@
 use rasbora_device::ops::{Overlap as KernelOverlap, Role};
 
 use crate::graph::{Graph, Tensor, TensorId};
-use crate::lower::{Lowered, Value, Way};
+use crate::lower::{Lowered, LoweredStep, Value, Way};
 use crate::plan::{Overlap, OverlapRule, Part, Plan, PlanError, Request, StepUse};
 use crate::program::ProgramError;
 use crate::sharing::{Home, Sharing};
@@ -140,7 +140,8 @@ fn choose(
 /// The nodes that have steps to run, by their fastest ways.
 fn nodes(lowered: &Lowered, idle: &[bool]) -> Vec<PlacedNode> {
     let mut nodes: Vec<PlacedNode> = Vec::new();
-    for (index, step) in lowered.steps.iter().enumerate().filter(|(index, _)| !idle[*index]) {
+    let runs = |(index, step): &(usize, &LoweredStep)| !idle[*index] || step.run.is_some_and(|run| !run.alone);
+    for (index, step) in lowered.steps.iter().enumerate().filter(runs) {
         match nodes.last_mut() {
             Some(last) if last.node == step.node => last.steps.push(index),
             _ => nodes.push(PlacedNode { node: step.node, steps: vec![index], way: 0 }),

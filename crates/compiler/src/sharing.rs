@@ -28,7 +28,8 @@ pub struct Sharing {
     pub homes: Vec<Home>,
     /// What is written where it is joined to others; the joined tensors have memory of their own.
     pub parts: Vec<Part>,
-    /// For each step, in [`Lowered::steps`], whether what it copies lies where it belongs.
+    /// For each step, in [`Lowered::steps`], whether what it copies lies where it belongs: nothing is left to do for it, or to
+    /// fill what is around.
     pub idle: Vec<bool>,
     /// For each tensor whether its memory is read by the caller.
     returned: Vec<bool>,
@@ -170,15 +171,20 @@ mod tests {
     use crate::graph::text::parse;
     use crate::graph::verify::verify;
     use crate::host;
-    use crate::program::Program;
+    use crate::program::{Program, Step};
     use crate::target::InstructionSet;
 
-    /// The kernels that the network with these lines runs, what its outputs are, and its arena.
-    fn run(lines: &str, inputs: &[&[u8]]) -> (Vec<&'static str>, Vec<Vec<u8>>, usize) {
+    /// The program of the network with these lines.
+    fn program(lines: &str) -> Program {
         let typed = lines.replace("] =", "] scale 0.5 zero 0 =").replace("]\n", "] scale 0.5 zero 0\n");
         let graph = parse(&format!("graph {{\n{typed}\n}}"), None).unwrap();
         verify(&graph).unwrap();
-        let program = Program::new(&graph, InstructionSet::Portable).unwrap();
+        Program::new(&graph, InstructionSet::Portable).unwrap()
+    }
+
+    /// The kernels that the network with these lines runs, what its outputs are, and its arena.
+    fn run(lines: &str, inputs: &[&[u8]]) -> (Vec<&'static str>, Vec<Vec<u8>>, usize) {
+        let program = program(lines);
         let inputs: Vec<Vec<u8>> = inputs.iter().map(|input| input.to_vec()).collect();
         let outputs = host::run(&program, &inputs).unwrap();
         (program.steps.iter().map(|step| step.kernel.name()).collect(), outputs, program.arena_bytes)
@@ -323,17 +329,70 @@ mod tests {
     }
 
     #[test]
-    fn columns_and_padded_rows_are_copied() {
+    fn columns_are_copied() {
         let lines = format!(
             r#"input %0 "x" int8[2, 1]
             %1 "a" int8[2, 1] = {RELU}(%0)
             %2 "b" int8[2, 1] = {ADD}(%1, %0)
-            %3 "c" int8[2, 2] = Concatenation(axis: 1)(%1, %2)
-            %4 "y" int8[4, 2] = Pad(padding: [(1, 1), (0, 0)], value: 5.0)(%3)
-            output %4"#
+            %3 "y" int8[2, 2] = Concatenation(axis: 1)(%1, %2)
+            output %3"#
         );
         let (kernels, outputs, _) = run(&lines, &[&[1, 2]]);
-        assert_eq!(kernels.iter().filter(|kernel| **kernel == "Copy").count(), 3);
-        assert_eq!(outputs, [[5, 5, 1, 2, 2, 4, 5, 5]]);
+        assert_eq!(kernels.iter().filter(|kernel| **kernel == "Copy").count(), 2);
+        assert_eq!(outputs, [[1, 2, 2, 4]]);
+    }
+
+    /// Bytes from the start of the output of each padding of the network with these lines to that of its input, the outputs
+    /// of the network, and its arena.
+    fn padded(lines: &str, input: &[u8]) -> (Vec<i64>, Vec<Vec<u8>>, usize) {
+        let program = program(lines);
+        let pads = program.steps.iter().filter(|step| step.kernel.name() == "Pad");
+        let lead = |step: &Step| i64::from(step.operands[0].offset()) - i64::from(step.operands[1].offset());
+        (pads.map(lead).collect(), host::run(&program, &[input.to_vec()]).unwrap(), program.arena_bytes)
+    }
+
+    #[test]
+    fn padded_rows_lie_where_they_belong_unless_the_arena_would_grow() {
+        let lines = format!(
+            r#"input %0 "x" int8[1, 2, 3]
+            %1 "a" int8[1, 2, 3] = {ADD}(%0, %0)
+            %2 "p" int8[1, 4, 3] = Pad(padding: [(0, 0), (1, 1), (0, 0)], value: 7.0)(%1)
+            %3 "b" int8[1, 4, 3] = {ADD}(%2, %2)
+            %4 "q" int8[1, 6, 3] = Pad(padding: [(0, 0), (2, 0), (0, 0)], value: 9.0)(%3)
+            output %4"#
+        );
+        let (leads, outputs, arena_bytes) = padded(&lines, &[1, 2, 3, 4, 5, 6]);
+        let wanted = [9, 9, 9, 9, 9, 9, 14, 14, 14, 4, 8, 12, 16, 20, 24, 14, 14, 14];
+        // The second would take 16 bytes more in place.
+        assert_eq!((leads, outputs, arena_bytes), (vec![3, 16], vec![wanted.to_vec()], 32));
+    }
+
+    #[test]
+    fn padded_columns_and_what_comes_from_outside_move_within_the_output() {
+        let lines = r#"input %0 "x" int8[2, 20]
+            %1 "y" int8[3, 20] = Pad(padding: [(1, 0), (0, 0)], value: 7.0)(%0)
+            output %1"#;
+        let input: Vec<u8> = (1..41).collect();
+        let (leads, outputs, arena_bytes) = padded(lines, &input);
+        assert_eq!((leads, arena_bytes), (vec![32], 80));
+        assert_eq!(outputs[0], [vec![7; 20], input.clone()].concat());
+        let lines = r#"input %0 "x" int8[20, 2]
+            %1 "y" int8[20, 3] = Pad(padding: [(0, 0), (0, 1)], value: 7.0)(%0)
+            output %1"#;
+        let (leads, outputs, arena_bytes) = padded(lines, &input);
+        assert_eq!((leads, arena_bytes), (vec![32], 80));
+        assert_eq!(outputs[0], input.chunks(2).flat_map(|pair| [pair[0], pair[1], 7]).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn what_the_caller_reads_besides_its_padding_is_copied() {
+        let lines = format!(
+            r#"input %0 "x" int8[1, 2]
+            %1 "a" int8[1, 2] = {ADD}(%0, %0)
+            %2 "y" int8[2, 2] = Pad(padding: [(1, 0), (0, 0)], value: 7.0)(%1)
+            output %1
+            output %2"#
+        );
+        assert_eq!(padded(&lines, &[1, 2]).1, [vec![2, 4], vec![7, 7, 2, 4]]);
     }
 }

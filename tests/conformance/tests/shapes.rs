@@ -27,6 +27,7 @@ const VARIANTS: [(&str, &[&str]); 4] = [
             "WinogradConv2d",
             "Mfcc",
             "LogMel",
+            "Pad",
             "Conv2dI16",
             "DepthwiseConv2dI16",
             "FullyConnectedI16",

@@ -69,7 +69,7 @@ pub fn copy(site: &mut Site<'_>, index: usize, shape: &[usize], from: &Walk, to:
     let is_run = dims[..5] == [1; 5] && [from_strides, to_strides].iter().all(|strides| strides[5] == 1);
     let at = |offset: i64| usize::try_from(offset).ok().and_then(|at| at.checked_mul(element_bytes as usize));
     if let (true, Some(from), Some(to)) = (is_run, at(from.offset), at(to.offset)) {
-        site.copies(Run { from, to, bytes: dims[5] as usize * element_bytes as usize });
+        site.copies(Run { from, to, bytes: dims[5] as usize * element_bytes as usize, alone: true });
     }
     Ok(())
 }

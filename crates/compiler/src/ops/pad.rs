@@ -4,10 +4,9 @@ use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
-use super::axes::{row_major, rows};
-use super::movement::{Walk, check_moved, copy, only};
+use super::movement::{check_moved, only};
 use crate::graph::{DType, Shape, Tensor, dtype_name};
-use crate::lower::{LowerError, Site};
+use crate::lower::{LowerError, Run, Site};
 
 /// TFLite's `PAD` and `PADV2`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -35,6 +34,48 @@ impl Pad {
     }
 }
 
+impl Pad {
+    /// Size and padding of the axes that the kernel loops over. One that is not padded is one with the axis outside it.
+    fn axes(&self, shape: &[usize]) -> Vec<(usize, [usize; 2])> {
+        let mut axes: Vec<(usize, [usize; 2])> = Vec::new();
+        for (&size, &around) in shape.iter().zip(&self.padding) {
+            match axes.last_mut() {
+                Some((outer, outside)) if around == [0, 0] => {
+                    *outer *= size;
+                    *outside = outside.map(|count| count * size);
+                }
+                None if (size, around) == (1, [0, 0]) => {}
+                _ => axes.push((size, around)),
+            }
+        }
+        axes
+    }
+
+    /// The kernel for these tensors.
+    fn kernel(&self, input: &Tensor, output: &Tensor, value: u32) -> Result<kernels::Pad, String> {
+        let axes = match input.elements() {
+            0 => vec![(0, [output.elements(), 0])],
+            _ => self.axes(&input.shape),
+        };
+        let count = axes.len();
+        if count > 6 {
+            return Err(format!("pads {count} axes, but the kernel has 6"));
+        }
+        // Sizes fit: the verifier bounds the bytes of a tensor by 2^31.
+        let element_bytes = output.dtype.bytes() as u8;
+        let mut kernel = kernels::Pad { element_bytes, dims: [1; 6], gaps: [0; 6], lead: 0, value };
+        let mut elements = 1;
+        for (index, (size, [before, after])) in axes.into_iter().enumerate().rev() {
+            let place = if index == 0 && count > 1 { 0 } else { 6 - count + index };
+            kernel.dims[place] = size as u32;
+            kernel.gaps[place] = ((before + after) * elements) as u32;
+            kernel.lead += (before * elements) as u32;
+            elements *= before + size + after;
+        }
+        Ok(kernel)
+    }
+}
+
 impl Operation for Pad {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Shape>, String> {
         let input = only(inputs)?;
@@ -59,15 +100,15 @@ impl Operation for Pad {
         if output.elements() == 0 {
             return Ok(());
         }
-        let dtype = output.dtype;
-        let value = self.bits(dtype).ok_or_else(|| site.refuse(format!("pads with {}", self.value)))?;
-        let (rows, row) = rows(output);
-        let out = site.write(0);
-        site.step(kernels::Fill { element_bytes: dtype.bytes() as u8, rows, row, value }, &[out])?;
-        let strides = row_major(&output.shape);
-        let offset = strides.iter().zip(&self.padding).map(|(stride, [before, _])| stride * *before as i64).sum();
-        let from = Walk { offset: 0, strides: row_major(&input.shape) };
-        copy(site, 0, &input.shape, &from, &Walk { offset, strides })
+        let value = self.bits(output.dtype).ok_or_else(|| site.refuse(format!("pads with {}", self.value)))?;
+        let kernel = self.kernel(input, output, value).map_err(|reason| site.refuse(reason))?;
+        let operands = [site.read(0), site.write(0)];
+        site.step(kernel, &operands)?;
+        if kernel.dims[..5] == [1; 5] {
+            let (to, bytes) = (kernel.lead as usize * usize::from(kernel.element_bytes), input.bytes());
+            site.copies(Run { from: 0, to, bytes, alone: input.bytes() == output.bytes() });
+        }
+        Ok(())
     }
 }
 
@@ -91,7 +132,48 @@ mod tests {
     }
 
     #[test]
+    fn random_paddings_equal_the_formula() {
+        let mut seed = 21u64;
+        let mut below = |limit: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            ((seed >> 33) % limit) as usize
+        };
+        for case in 0..200 {
+            let rank = 1 + below(6);
+            let shape: Vec<usize> = (0..rank).map(|_| 1 + below(3)).collect();
+            let padding: Vec<[usize; 2]> = (0..rank).map(|_| [0; 2].map(|_| below(5) % 3)).collect();
+            let input: Vec<i32> = (0..shape.iter().product()).map(|_| below(100) as i32).collect();
+            let pad = Pad { padding: padding.clone(), value: 101.0 };
+            let sizes: Vec<usize> = shape.iter().zip(&padding).map(|(size, [a, b])| a + size + b).collect();
+            let mut wanted = vec![101i32; sizes.iter().product()];
+            for (flat, &element) in input.iter().enumerate() {
+                let (mut rest, mut at, mut stride) = (flat, 0, 1);
+                for axis in (0..rank).rev() {
+                    at += (rest % shape[axis] + padding[axis][0]) * stride;
+                    rest /= shape[axis];
+                    stride *= sizes[axis];
+                }
+                wanted[at] = element;
+            }
+            let (dtype, input, wanted) = match case % 5 {
+                0 => (DType::I8, bytes_of(input.iter().map(|&x| x as i8)), bytes_of(wanted.iter().map(|&x| x as i8))),
+                1 => (DType::U8, input.iter().map(|&x| x as u8).collect(), wanted.iter().map(|&x| x as u8).collect()),
+                2 => {
+                    (DType::I16, bytes_of(input.iter().map(|&x| x as i16)), bytes_of(wanted.iter().map(|&x| x as i16)))
+                }
+                3 => (DType::I32, bytes_of(input), bytes_of(wanted)),
+                _ => {
+                    (DType::F32, bytes_of(input.iter().map(|&x| x as f32)), bytes_of(wanted.iter().map(|&x| x as f32)))
+                }
+            };
+            assert_eq!(evaluate(pad, &[(&shape, &input)], dtype), wanted, "{shape:?} {padding:?} {dtype:?}");
+        }
+    }
+
+    #[test]
     fn an_empty_input_leaves_the_padding() {
+        let everywhere = Pad { padding: vec![[1, 1], [1, 0]], value: 9.0 };
+        assert_eq!(evaluate(everywhere, &[(&[0, 2], &[])], DType::U8), [9; 6]);
         let pad = Pad { padding: vec![[2, 1], [0, 0]], value: 9.0 };
         assert_eq!(evaluate(pad, &[(&[0, 2], &[])], DType::U8), [9; 6]);
     }

@@ -16,8 +16,9 @@ use rasbora_device::isa::{Paired, PairedColumn, paired_column, winograd};
 use rasbora_device::memory::{Channel, Multiplier};
 use rasbora_device::ops::{
     AveragePool, Conv2d, Conv2dI16, Corrections, DepthwiseConv2d, DepthwiseConv2dI16, FullyConnected,
-    FullyConnectedI16, Kernel, LogMel, Mfcc, PairedConv2d, PairedFullyConnected, PlaneConv2d, PlaneDepthwiseConv2d,
-    QuadDepthwiseConv2d, Rounding16, Scaling, Scaling16, StackDepthwiseConv2d, Window, WinogradConv2d, mfcc,
+    FullyConnectedI16, Kernel, LogMel, Mfcc, Pad, PairedConv2d, PairedFullyConnected, PlaneConv2d,
+    PlaneDepthwiseConv2d, QuadDepthwiseConv2d, Rounding16, Scaling, Scaling16, StackDepthwiseConv2d, Window,
+    WinogradConv2d, mfcc,
 };
 use rasbora_device::params::Field;
 
@@ -694,6 +695,27 @@ impl Draw for WinogradConv2d {
                 stream.push(word);
             }
         }
+    }
+}
+
+impl Draw for Pad {
+    fn draw(random: &mut Random) -> Self {
+        // As many axes as tensors have, runs of some words, and what lies before and behind them along some axes.
+        let (axes, longest) = (random.in_range(1..7) as usize, random.one_of([2, 5, 40]));
+        let mut kernel =
+            Self { element_bytes: random.one_of([1, 2, 4]), dims: [1; 6], gaps: [0; 6], lead: 0, value: 0 };
+        kernel.value = random.word();
+        let mut elements = 1;
+        for axis in (6 - axes..6).rev().map(|axis| if axis + axes == 6 && axes > 1 { 0 } else { axis }) {
+            let [before, after] = [0; 2].map(|_| if random.one_in(2) { random.below(4) } else { 0 });
+            let size =
+                random.in_range(if axis == 5 { u32::from(axes > 1 || before + after == 0)..longest } else { 1..4 });
+            kernel.dims[axis] = size;
+            kernel.gaps[axis] = (before + after) * elements;
+            kernel.lead += before * elements;
+            elements *= size + before + after;
+        }
+        kernel
     }
 }
 

@@ -19,12 +19,12 @@ pub mod conv2d;
 pub mod copy;
 pub mod depthwise_conv2d;
 pub mod dequantise;
-pub mod fill;
 pub mod fully_connected;
 pub mod linear_add;
 pub mod log_mel;
 pub mod mean;
 pub mod mfcc;
+pub mod pad;
 pub mod paired_conv2d;
 pub mod paired_fully_connected;
 pub mod peak;
@@ -50,7 +50,6 @@ pub use conv2d::{Conv2d, Conv2dF32, Conv2dI16};
 pub use copy::{Copy, Walk};
 pub use depthwise_conv2d::{DepthwiseConv2d, DepthwiseConv2dF32, DepthwiseConv2dI16};
 pub use dequantise::{Dequantise, DequantiseI16};
-pub use fill::Fill;
 pub use fully_connected::{FullyConnected, FullyConnectedF32, FullyConnectedI16};
 pub use linear_add::LinearAdd;
 pub use log_mel::LogMel;
@@ -58,6 +57,7 @@ pub use mean::{Mean, MeanF32, MeanI16};
 pub use mfcc::Mfcc;
 pub use outputs::Scaling;
 pub use outputs16::{Rounding16, Scaling16};
+pub use pad::Pad;
 pub use paired_conv2d::PairedConv2d;
 pub use paired_fully_connected::PairedFullyConnected;
 pub use peak::Peak;
@@ -92,7 +92,6 @@ macro_rules! for_every_kernel {
             12 => MaxPool,
             13 => MaxPoolF32,
             14 => Copy,
-            15 => Fill,
             16 => Mean,
             17 => MeanF32,
             18 => Softmax,
@@ -109,6 +108,7 @@ macro_rules! for_every_kernel {
             29 => StackDepthwiseConv2d,
             30 => WinogradConv2d,
             31 => PlaneConv2d,
+            32 => Pad,
             40 => Peak,
             41 => Mfcc,
             42 => LogMel,
