@@ -6,7 +6,7 @@ use crate::graph::Graph;
 use crate::graph::verify::{VerifyError, verify};
 use crate::optimise::Goal;
 use crate::passes::{
-    Changed, connect_single_windows, fold_constants, fold_zero_points, fuse_activation, fuse_padding,
+    Changed, connect_single_windows, fold_constants, fold_zero_points, fuse_activation, fuse_padding, pad_slices,
     remove_constant_channels, remove_dead, remove_identities, settle_states,
 };
 use crate::program::{Program, ProgramError};
@@ -29,6 +29,7 @@ macro_rules! passes {
 /// All passes, in the order in which they run.
 pub const PASSES: &[Pass] = passes![
     fold_constants,
+    pad_slices,
     remove_identities,
     fuse_padding,
     fuse_activation,
