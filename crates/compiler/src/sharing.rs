@@ -1,4 +1,4 @@
-//! Which tensors lie in the memory of others, so that no step need copy them: views, slices, and what is joined.
+//! Which tensors lie in the memory of others, so that no step need copy them: views, slices, and what is joined or padded.
 //!
 //! Lowering gives every slice a step that copies it, and every tensor that is joined to others. Where the bytes of a slice
 //! follow each other in the tensor that it is cut from, they can be read there; where those of a tensor follow each other

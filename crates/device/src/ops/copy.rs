@@ -1,4 +1,4 @@
-//! Copies elements between tensors along strides: what padding, concatenation, slicing and transposition are made of.
+//! Copies elements between tensors along strides: what concatenation, slicing and transposition are made of.
 
 use core::ops::Range;
 
