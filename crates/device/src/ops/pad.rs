@@ -44,7 +44,29 @@ impl Pad {
     }
 }
 
+/// The output, as elements of each width, and what is around the input.
+struct Around<'a> {
+    bytes: ViewMut<'a, i8>,
+    halves: ViewMut<'a, i16>,
+    words: ViewMut<'a, i32>,
+    element_bytes: u8,
+    value: u32,
+}
+
+impl Around<'_> {
+    // In one copy for what is before and behind runs, and for all rows.
+    #[inline(never)]
+    fn fill(&self, range: Range<u32>) {
+        match self.element_bytes {
+            1 => set(self.bytes, range, self.value as i8),
+            2 => set(self.halves, range, self.value as i16),
+            _ => set(self.words, range, self.value as i32),
+        }
+    }
+}
+
 /// Sets elements to one value.
+#[inline(always)]
 fn set<T: Element>(out: ViewMut<'_, T>, range: Range<u32>, value: T) {
     let len = range.end.wrapping_sub(range.start);
     out.slice(range.start as usize, len as usize).iter().for_each(|out| out.set(value));
@@ -88,14 +110,11 @@ impl Kernel for Pad {
 
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, &[input, output]: &[Operand; 2]) {
+        let Self { element_bytes, value, .. } = *self;
         let (input, bytes) = (memory.view::<i8>(input), memory.view_mut::<i8>(output));
-        let (halves, words) = (memory.view_mut::<i16>(output), memory.view_mut::<i32>(output));
+        let (halves, words) = (memory.view_mut(output), memory.view_mut(output));
         // One loop nest for all widths: flash is dearer than the choice for each run.
-        let fill = |range| match self.element_bytes {
-            1 => set(bytes, range, self.value as i8),
-            2 => set(halves, range, self.value as i16),
-            _ => set(words, range, self.value as i32),
-        };
+        let around = Around { bytes, halves, words, element_bytes, value };
         let (strides, elements) = self.strides();
         let start = |row: u32| self.lead.wrapping_add(row.wrapping_mul(strides[0]));
         let (Range { start: first, end: last }, [.., len]) = (rows.clone(), self.dims);
@@ -105,7 +124,7 @@ impl Kernel for Pad {
         let mut from = in_bytes(first.wrapping_mul(count(inner)));
         let mut filled = if first == 0 { 0 } else { start(first) };
         for_each_run(rows, &self.dims, [self.lead], [strides], |[at]| {
-            fill(filled..at);
+            around.fill(filled..at);
             let (read, written) = (input.slice(from, run), bytes.slice(in_bytes(at), run));
             if read.as_ptr().cast_mut() != written.as_mut_ptr() {
                 I::copy(read, written);
@@ -113,7 +132,7 @@ impl Kernel for Pad {
             from = from.wrapping_add(run);
             filled = at.wrapping_add(len);
         });
-        fill(filled..if last == self.rows() { elements } else { start(last) });
+        around.fill(filled..if last == self.rows() { elements } else { start(last) });
     }
 }
 
