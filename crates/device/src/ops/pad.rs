@@ -9,7 +9,7 @@ use super::axes::{AXES, for_each_run};
 use super::window::{count, product};
 use super::{Effort, Kernel, Need, Overlap, Role};
 use crate::isa::Isa;
-use crate::memory::{Element, Memory, Operand, ViewMut};
+use crate::memory::{Element, Memory, Operand, ViewMut, rolled};
 
 crate::params! {
     /// Surrounds a tensor by one value.
@@ -29,11 +29,17 @@ crate::params! {
 
 impl Pad {
     /// Elements of the output from one step to the next along each axis, and all of them; `u32::MAX` for more.
+    #[inline(never)]
     fn strides(&self) -> ([u32; AXES], u32) {
         let (mut strides, mut elements) = ([1; AXES], 1u32);
-        for ((stride, size), gap) in strides.iter_mut().zip(self.dims).zip(self.gaps).rev() {
-            *stride = elements;
-            elements = elements.saturating_mul(size).saturating_add(gap);
+        for axis in (0..AXES).rev() {
+            if let (Some(stride), Some(&size), Some(&gap)) =
+                (strides.get_mut(axis), self.dims.get(axis), self.gaps.get(axis))
+            {
+                *stride = elements;
+                elements = elements.saturating_mul(size).saturating_add(gap);
+                rolled();
+            }
         }
         (strides, elements)
     }
