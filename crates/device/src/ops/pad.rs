@@ -60,8 +60,7 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
-    // In one copy for what is before and behind runs, and for all rows.
-    #[inline(never)]
+    #[inline(always)]
     fn fill(&self, range: Range<u32>) {
         match self.element_bytes {
             1 => set(self.bytes, range, self.value as i8),
