@@ -87,7 +87,8 @@ impl Operation for DepthwiseConv2d {
             if depth == 1 && kernels::DepthwiseConv2dI16::takes(window.kernel, inputs) {
                 let (channels, scaling) = site.channels(&filters, self.activation)?;
                 let kernel = kernels::DepthwiseConv2dI16 { window, channels: inputs, scaling };
-                let weights = site.constant(bytes_of(by_columns(&weights, [kh, kw])));
+                let weights = by_columns(&weights, [kh, kw]).into_iter().map(i16::from);
+                let weights = site.constant(bytes_of(weights));
                 let scratch = Value::Scratch { bytes: kernel.scratch_bytes() as usize };
                 return site.step(kernel, &[input, weights, channels, scratch, out]);
             }

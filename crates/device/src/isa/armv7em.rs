@@ -20,12 +20,14 @@ mod quads;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod sums16;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod windows16;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod winograd;
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use super::winograd::{Outputs, Products, Tile, inputs_fit};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-use super::{Columns, Filters16, Line16, PairedColumn, Planes, Quads, Spread, layer16};
+use super::{Channels16, Columns, Filters16, Line16, PairedColumn, Planes, Quads, Spread, layer16};
 use super::{Filters, Isa, Portable};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::cepstrum::Cepstrum;
@@ -50,6 +52,25 @@ impl Isa for Armv7em {
     fn columns16(filters: &Filters16<'_>, line: Line16<'_>) {
         // SAFETY: the function makes such sums.
         layer16::columns(filters, line, |taps| unsafe { layer16::by(sums16::sums::<0>, taps) });
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn windows16(channels: &Channels16<'_>, line: Line16<'_>) {
+        windows16::all(channels, line);
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn copy_pieces(
+        [count, len]: [usize; 2],
+        (from, from_step): (View<'_, i8>, usize),
+        (to, to_step): (ViewMut<'_, i8>, usize),
+    ) {
+        if len > 0 && to.holds_pieces([count, len], (from, from_step), to_step) {
+            // SAFETY: `holds_pieces` has found all that is read and written inside, and there are pieces, of elements.
+            unsafe { copy::pieces::<0>(from.as_ptr(), to.as_mut_ptr(), count, len, from_step, to_step) }
+        }
     }
 
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]

@@ -108,7 +108,7 @@ impl<'a> Taps<'a> {
 pub struct Channels16<'a> {
     pub(super) taps: usize,
     /// `[tap, channel]`.
-    pub(super) weights: &'a [i8],
+    pub(super) weights: &'a [i16],
     pub(super) channels: &'a [Channel],
     pub(super) scaling: &'a Scaling16,
 }
@@ -118,7 +118,12 @@ impl<'a> Channels16<'a> {
     pub(crate) const TAPS: usize = CHUNK;
 
     /// `None` where there are fewer than four channels, no taps or too many, or the weights have another length than they want.
-    pub(crate) fn new(taps: usize, weights: &'a [i8], channels: &'a [Channel], scaling: &'a Scaling16) -> Option<Self> {
+    pub(crate) fn new(
+        taps: usize,
+        weights: &'a [i16],
+        channels: &'a [Channel],
+        scaling: &'a Scaling16,
+    ) -> Option<Self> {
         let fits = channels.len() >= BLOCK && channels.len().checked_mul(taps) == Some(weights.len());
         (fits && (1..=Self::TAPS).contains(&taps)).then_some(Self { taps, weights, channels, scaling })
     }

@@ -27,7 +27,8 @@ crate::params! {
         pub scaling: Scaling,
     }
 
-    /// Depthwise convolution of 16-bit inputs with 8-bit weights, one output channel for each input channel.
+    /// Depthwise convolution of 16-bit inputs with 8-bit weights, one output channel for each input channel. The weights are
+    /// stored in 16 bits, so that a word has those of two channels.
     pub struct DepthwiseConv2dI16 {
         /// The window's sizes: at most 496 taps.
         pub window: Window,
@@ -167,7 +168,7 @@ impl Kernel for DepthwiseConv2dI16 {
         let w = &self.window;
         [
             Need::read::<i16>(&w.input_shape(self.channels)),
-            Need::constant::<i8>(&[w.kernel[0], w.kernel[1], self.channels]),
+            Need::constant::<i16>(&[w.kernel[0], w.kernel[1], self.channels]),
             Need::constant::<Channel>(&[self.channels]),
             Need::write::<i16>(&[self.scratch_bytes() / 2]),
             Need::write::<i16>(&w.output_shape(self.channels)),
@@ -181,7 +182,7 @@ impl Kernel for DepthwiseConv2dI16 {
     #[inline(never)]
     fn run<I: Isa>(&self, rows: Range<u32>, memory: Memory<'_>, operands: &[Operand; 5]) {
         let [input, weights, channels, scratch, out] = *operands;
-        let (weights, channels) = (memory.constants::<i8>(weights), memory.constants::<Channel>(channels));
+        let (weights, channels) = (memory.constants::<i16>(weights), memory.constants::<Channel>(channels));
         let out = memory.view_mut::<i16>(out);
         let strip = self.strip();
         let (count, step) = (self.channels as usize, strip.step as usize / 2);
@@ -371,11 +372,11 @@ mod tests {
             let kernel = DepthwiseConv2dI16::draw(&mut random);
             let DepthwiseConv2dI16 { window, channels, scaling } = kernel;
             let reads = reads(&kernel, &mut random);
-            let (input, packed) = (values::<i16>(&reads[0]), values::<i8>(&reads[1]));
+            let (input, packed) = (values::<i16>(&reads[0]), values::<i16>(&reads[1]));
             let [height, width] = window.kernel.map(|size| size as usize);
             let taps = (0..height).flat_map(|y| (0..width).map(move |x| x * height + y));
             let count = channels as usize;
-            let weights: Vec<i8> =
+            let weights: Vec<i16> =
                 (0..count).flat_map(|o| taps.clone().map(move |tap| tap * count + o)).map(|at| packed[at]).collect();
             let sums = by_formula(
                 (&window, channels, 1),

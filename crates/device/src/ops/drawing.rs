@@ -347,7 +347,9 @@ impl Draw for FullyConnected {
 fn scaling16(random: &mut Random) -> Scaling16 {
     let [low, high] = [0; 2].map(|_| random.below(2_000) as i16);
     let rounding = random.one_of([Rounding16::Twice, Rounding16::Once, Rounding16::Word]);
-    Scaling16 { rounding, min: i16::MIN + low, max: i16::MAX - high }
+    let some = (i16::MIN + low, i16::MAX - high);
+    let (min, max) = random.one_of([some, (i16::MIN, i16::MAX), (0, i16::MAX)]);
+    Scaling16 { rounding, min, max }
 }
 
 /// Fills weights or channels of sums over `taps`, of inputs of 14 bits.
@@ -396,13 +398,24 @@ impl Draw for Conv2dI16 {
 
 impl Draw for DepthwiseConv2dI16 {
     fn draw(random: &mut Random) -> Self {
-        let channels = random.in_range(4..19);
-        Self { window: random.windows_of(|_| ()), channels, scaling: scaling16(random) }
+        // Sums of as many products as have 32 bits, now and then.
+        let window = match random.below(32) {
+            0 => random.windows_of(|w| (w.input, w.kernel, w.dilation) = ([5, 140], [4, 124], [1; 2])),
+            1..4 => random.windows_of(|w| (w.input, w.kernel) = ([12, 13], [6, 7])),
+            _ => random.windows_of(|_| ()),
+        };
+        Self { window, channels: random.in_range(4..19), scaling: scaling16(random) }
     }
 
     fn constant(&self, operand: usize, random: &mut Random, bytes: &mut [u8]) {
         let [height, width] = self.window.kernel;
-        constant16(&self.scaling, height * width, operand, random, bytes);
+        if operand > 1 {
+            return constant16(&self.scaling, height * width, operand, random, bytes);
+        }
+        let values = Values::draw(random);
+        for bytes in bytes.as_chunks_mut().0 {
+            *bytes = i16::from(values.next(random)).to_le_bytes();
+        }
     }
 }
 
