@@ -27,7 +27,7 @@ mod winograd;
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use super::winograd::{Outputs, Products, Tile, inputs_fit};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
-use super::{Channels16, Columns, Filters16, Line16, PairedColumn, Planes, Quads, Spread, layer16};
+use super::{Channels16, Columns, Filters16, Line16, PairedColumn, Planes, Quads, Spread, layer, layer16};
 use super::{Filters, Isa, Portable};
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 use crate::cepstrum::Cepstrum;
@@ -67,8 +67,11 @@ impl Isa for Armv7em {
         (from, from_step): (View<'_, i8>, usize),
         (to, to_step): (ViewMut<'_, i8>, usize),
     ) {
-        if len > 0 && to.holds_pieces([count, len], (from, from_step), to_step) {
-            // SAFETY: `holds_pieces` has found all that is read and written inside, and there are pieces, of elements.
+        let words = (from.as_ptr().addr() | to.as_mut_ptr().addr() | from_step | to_step | len).is_multiple_of(4);
+        if !words {
+            layer::copy_pieces([count, len], (from, from_step), (to, to_step));
+        } else if len > 0 && to.holds_pieces([count, len], (from, from_step), to_step) {
+            // SAFETY: `holds_pieces` has found all that is read and written inside, and there are pieces, of words.
             unsafe { copy::pieces::<0>(from.as_ptr(), to.as_mut_ptr(), count, len, from_step, to_step) }
         }
     }

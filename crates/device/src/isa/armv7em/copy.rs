@@ -1,4 +1,4 @@
-//! Copying bytes of any alignment by whole words: 15 cycles for 16 bytes by the M4 model, 23 for 32 in pieces.
+//! Copying bytes of any alignment by whole words: 15 cycles for 16 bytes by the M4 model; and of pieces of words, 38 for 64.
 
 use core::arch::naked_asm;
 
@@ -42,10 +42,10 @@ pub unsafe extern "C" fn copy<const UNUSED: u32>(from: *const i8, to: *mut i8, b
 /// Copies `count` pieces of `len` bytes, which start at multiples of a step. The parameter does nothing: it keeps the function
 /// out of the objects that do not call it.
 ///
-/// r0 and r1 where to read and write, r2 pieces and r12 bytes that are left, s0 and s1 from the end of a piece to the next.
+/// r0 and r1 where to read and write, r2 pieces and r6 bytes that are left, r4 and r5 from the end of a piece to the next.
 ///
 /// # Safety
-/// There must be a piece, and all pieces must be readable and writable.
+/// There must be a piece, and all pieces must be readable and writable; addresses, steps and length must be multiples of 4.
 #[unsafe(naked)]
 pub unsafe extern "C" fn pieces<const UNUSED: u32>(
     from: *const i8,
@@ -58,59 +58,44 @@ pub unsafe extern "C" fn pieces<const UNUSED: u32>(
     naked_asm!(
         // LLVM gathers the symbols of assembly with no more than the triple, which has no floating-point unit.
         ".cpu cortex-m4",
-        "push {{r4-r11, lr}}",
-        "ldrd r4, r5, [sp, #36]",
+        "push {{r4-r6, lr}}",
+        "ldrd r4, r5, [sp, #16]",
         "sub r4, r4, r3",
         "sub r5, r5, r3",
-        "vmov s0, r4",
-        "vmov s1, r5",
         "1:",
-        "subs r12, r3, #32",
+        "subs r6, r3, #64",
         "blo 3f",
         "2:",
-        "ldr r4, [r0]",
-        "ldr r5, [r0, #4]",
-        "ldr r6, [r0, #8]",
-        "ldr r7, [r0, #12]",
-        "ldr r8, [r0, #16]",
-        "ldr r9, [r0, #20]",
-        "ldr r10, [r0, #24]",
-        "ldr r11, [r0, #28]",
-        "str r4, [r1]",
-        "str r5, [r1, #4]",
-        "str r6, [r1, #8]",
-        "str r7, [r1, #12]",
-        "str r8, [r1, #16]",
-        "str r9, [r1, #20]",
-        "str r10, [r1, #24]",
-        "str r11, [r1, #28]",
-        "add r0, r0, #32",
-        "add r1, r1, #32",
-        "subs r12, r12, #32",
+        "vldmia r0!, {{s0-s15}}",
+        "vstmia r1!, {{s0-s15}}",
+        "subs r6, r6, #64",
         "bhs 2b",
         "3:",
-        "adds r12, r12, #28",
-        "bmi 5f",
+        "adds r6, r6, #64",
+        "beq 7f",
+        // Bit 5 becomes the carry, bit 4 the sign.
+        "lsls r12, r6, #27",
+        "bcc 4f",
+        "vldmia r0!, {{s0-s7}}",
+        "vstmia r1!, {{s0-s7}}",
         "4:",
-        "ldr r4, [r0], #4",
-        "str r4, [r1], #4",
-        "subs r12, r12, #4",
-        "bpl 4b",
+        "bpl 5f",
+        "vldmia r0!, {{s0-s3}}",
+        "vstmia r1!, {{s0-s3}}",
         "5:",
-        // Bit 1 becomes the carry, bit 0 the sign.
-        "lsls r12, r3, #31",
-        "itt cs",
-        "ldrhcs r4, [r0], #2",
-        "strhcs r4, [r1], #2",
-        "itt mi",
-        "ldrbmi r4, [r0], #1",
-        "strbmi r4, [r1], #1",
-        "vmov r4, s0",
-        "vmov r5, s1",
+        "lsls r12, r6, #29",
+        "bcc 6f",
+        "vldmia r0!, {{s0-s1}}",
+        "vstmia r1!, {{s0-s1}}",
+        "6:",
+        "bpl 7f",
+        "vldmia r0!, {{s0}}",
+        "vstmia r1!, {{s0}}",
+        "7:",
         "add r0, r0, r4",
         "add r1, r1, r5",
         "subs r2, r2, #1",
         "bne 1b",
-        "pop {{r4-r11, pc}}",
+        "pop {{r4-r6, pc}}",
     )
 }

@@ -73,41 +73,39 @@ pub fn all(of: &Channels16<'_>, line: Line16<'_>) {
         return;
     }
     let leave = Leave::of(scaling);
-    let most = if leave == Leave::Sums { 1 } else { count / 2 };
     let (tap, turns) = (2 * count, (taps as u32).div_ceil(UNROLLED).max(1));
-    let mut cell = 0;
-    while cell < line.cells {
-        let left = line.cells - cell;
-        let cells = if matches!(left, 1 | 2 | 4) { 2 } else { CELLS };
-        let [step, out_step] = [line.step, line.out_step].map(|step| if left == 1 { 0 } else { 2 * step });
-        let mut first = 0;
-        while first < count {
-            // The last two end with the last channel.
-            first = first.min(count - 2);
-            let pairs = ((count - first) / 2).min(most);
-            let mut sums = [[0i32; 2]; CELLS];
-            let (of_channels, out) = match leave {
-                Leave::Sums => (NONE.as_ptr(), sums.as_mut_ptr().cast()),
-                _ => (
-                    channels.as_ptr().wrapping_add(first),
-                    line.out.as_mut_ptr().wrapping_add(cell * line.out_step + first),
-                ),
-            };
-            let call = Call {
-                channels: of_channels,
-                out,
-                end: out.wrapping_add(2 * pairs),
-                back: (taps * tap).wrapping_sub(4),
-                out_step,
-                leave: leave as u32 + 4 * (turns - 1),
-                x: line.x.as_ptr().wrapping_add(cell * line.step + first),
-                step,
-                weights: weights.as_ptr().wrapping_add(first),
-                tap,
-                skipped: (turns * UNROLLED).wrapping_sub(taps as u32),
-            };
-            // SAFETY: there is a pair of channels, whose taps are inside in all windows up to the last, as are their outputs
-            // or the places for sums.
+    let mut sums = [[0; 2]; CELLS];
+    let mut first = 0;
+    while first < count {
+        // The last two end with the last channel.
+        first = first.min(count - 2);
+        let pairs = if leave == Leave::Sums { 1 } else { (count - first) / 2 };
+        let channels = channels.get(first..).unwrap_or_default();
+        let mut call = Call {
+            channels: if leave == Leave::Sums { NONE.as_ptr() } else { channels.as_ptr() },
+            out: sums.as_mut_ptr().cast(),
+            end: sums.as_mut_ptr().cast(),
+            back: (taps * tap).wrapping_sub(4),
+            out_step: 2 * line.out_step,
+            leave: leave as u32 + 4 * (turns - 1),
+            x: line.x.as_ptr().wrapping_add(first),
+            step: 2 * line.step,
+            weights: weights.as_ptr().wrapping_add(first),
+            tap,
+            skipped: (turns * UNROLLED).wrapping_sub(taps as u32),
+        };
+        let mut out = line.out.as_mut_ptr().wrapping_add(first);
+        let mut left = line.cells;
+        while left > 0 {
+            let cells = if matches!(left, 1 | 2 | 4) { 2 } else { CELLS };
+            if left == 1 {
+                (call.step, call.out_step) = (0, 0);
+            }
+            if leave != Leave::Sums {
+                (call.out, call.end) = (out, out.wrapping_add(2 * pairs));
+            }
+            // SAFETY: there is a pair of channels, whose taps are inside in all windows up to the last, as are their outputs or
+            // the places for sums.
             unsafe {
                 match cells {
                     CELLS => windows::<CELLS>(&call),
@@ -115,14 +113,15 @@ pub fn all(of: &Channels16<'_>, line: Line16<'_>) {
                 }
             }
             if leave == Leave::Sums {
-                let channels = channels.get(first..).unwrap_or_default();
-                for (cell, sums) in (cell..line.cells).zip(sums).take(cells) {
+                for (cell, sums) in (line.cells - left..line.cells).zip(sums).take(cells) {
                     scaling.store(&sums.map(i64::from), channels, line.out.slice(cell * line.out_step + first, 2));
                 }
             }
-            first += 2 * pairs;
+            call.x = call.x.wrapping_add(cells * line.step);
+            out = out.wrapping_add(cells * line.out_step);
+            left = left.saturating_sub(cells);
         }
-        cell += cells;
+        first += 2 * pairs;
     }
 }
 
@@ -172,20 +171,8 @@ unsafe extern "C" fn windows<const CELLS: usize>(call: *const Call) {
         "mla r6, r4, r5, r6",
         "add r6, r6, #1",
         "vmov s7, r6",
-        // A pair.
-        "10:",
         "vmov r12, s0",
-        "vmov lr, s7",
-        "vmov.f32 s6, s5",
-        "ldr r4, [r12]",
-        "ldr r5, [r12, #16]",
-        "mov r6, r4",
-        "mov r7, r5",
-        ".if {cells} == 3",
-        "mov r8, r4",
-        "mov r9, r5",
-        ".endif",
-        "bx lr",
+        "b 10f",
         ".p2align 2",
         "20:",
         ".rept {unrolled}",
@@ -193,16 +180,14 @@ unsafe extern "C" fn windows<const CELLS: usize>(call: *const Call) {
         ".endr",
         "30:",
         "vmov r10, s6",
+        "vmov lr, s1",
         "cmp r10, #1",
         "bhi 40f",
-        "vmov lr, s1",
         "vmov r12, s0",
         "ldr r10, [r12, #8]",
         "ldr r11, [r12, #24]",
         "add r12, r12, #32",
         "vmov s0, r12",
-        "vmov r12, s3",
-        "sub r0, r0, r12",
         "round r4, r5",
         "round r6, r7",
         ".if {cells} == 3",
@@ -214,29 +199,43 @@ unsafe extern "C" fn windows<const CELLS: usize>(call: *const Call) {
         ".endif",
         "usat16eq r4, #15, r4",
         "usat16eq r6, #15, r6",
-        "vmov r12, s4",
+        "vmov r11, s4",
+        "vmov r10, s2",
         "str r4, [lr]",
-        "str r6, [lr, r12]",
+        "str r6, [lr, r11]",
         ".if {cells} == 3",
-        "str r8, [lr, r12, lsl #1]",
+        "str r8, [lr, r11, lsl #1]",
         ".endif",
-        "vmov r12, s2",
         "add lr, lr, #4",
+        "cmp lr, r10",
+        "beq 50f",
+        "vmov r10, s3",
         "vmov s1, lr",
-        "cmp lr, r12",
-        "bne 10b",
-        "pop {{r4-r11, pc}}",
+        "sub r0, r0, r10",
+        // A pair, whose channels are in r12.
+        "10:",
+        "ldr r4, [r12]",
+        "ldr r5, [r12, #16]",
+        "vmov lr, s7",
+        "vmov.f32 s6, s5",
+        "mov r6, r4",
+        "mov r7, r5",
+        ".if {cells} == 3",
+        "mov r8, r4",
+        "mov r9, r5",
+        ".endif",
+        "bx lr",
         // Another turn, or sums.
         "40:",
         "subs r10, r10, #4",
         "vmov s6, r10",
         "bhs 20b",
-        "vmov lr, s1",
         ".if {cells} == 3",
         "stm lr, {{r4-r9}}",
         ".else",
         "stm lr, {{r4-r7}}",
         ".endif",
+        "50:",
         "pop {{r4-r11, pc}}",
         ".purgem tap",
         ".purgem round",
