@@ -62,66 +62,107 @@ struct Call {
     skipped: u32,
 }
 
-/// All channels of windows: three cells at once, or two where these are left; a single one is both of two.
+/// All channels of windows.
 #[inline(never)]
 pub fn all(of: &Channels16<'_>, line: Line16<'_>) {
-    let Channels16 { taps, weights, channels, scaling } = *of;
-    let count = channels.len();
+    let count = of.channels.len();
     let last = line.cells.saturating_sub(1);
-    let (x, out) = (line.x.slice(last * line.step, weights.len()), line.out.slice(last * line.out_step, count));
-    if line.cells == 0 || x.len() != weights.len() || out.len() != count {
+    let (x, out) = (line.x.slice(last * line.step, of.weights.len()), line.out.slice(last * line.out_step, count));
+    if line.cells == 0 || x.len() != of.weights.len() || out.len() != count {
         return;
     }
-    let leave = Leave::of(scaling);
-    let (tap, turns) = (2 * count, (taps as u32).div_ceil(UNROLLED).max(1));
-    let mut sums = [[0; 2]; CELLS];
-    let mut first = 0;
-    while first < count {
+    let leave = Leave::of(of.scaling);
+    if leave == Leave::Sums {
         // The last two end with the last channel.
-        first = first.min(count - 2);
-        let pairs = if leave == Leave::Sums { 1 } else { (count - first) / 2 };
-        let channels = channels.get(first..).unwrap_or_default();
-        let mut call = Call {
-            channels: if leave == Leave::Sums { NONE.as_ptr() } else { channels.as_ptr() },
-            out: sums.as_mut_ptr().cast(),
-            end: sums.as_mut_ptr().cast(),
-            back: (taps * tap).wrapping_sub(4),
+        return (0..count).step_by(2).for_each(|first| sums(of, line, first.min(count - 2)));
+    }
+    outputs(Call::new(of, line, leave, 0), line, count / 2);
+    if count & 1 > 0 {
+        outputs(Call::new(of, line, leave, count - 2), line, 1);
+    }
+}
+
+/// Pairs of channels whose sums are rounded as words.
+#[inline(never)]
+fn outputs(mut call: Call, line: Line16<'_>, pairs: usize) {
+    let mut left = line.cells;
+    while let Some(cells) = at_once(left) {
+        call.end = call.out.wrapping_add(2 * pairs);
+        // SAFETY: the taps of these channels are inside in all windows up to the last, as are their outputs.
+        unsafe { call.run(cells) };
+        (call.x, call.out) = (call.x.wrapping_add(cells * line.step), call.out.wrapping_add(cells * line.out_step));
+        left -= cells;
+    }
+}
+
+/// Two channels, whose sums are rounded in plain Rust.
+#[inline(never)]
+fn sums(of: &Channels16<'_>, line: Line16<'_>, first: usize) {
+    let mut call = Call { channels: NONE.as_ptr(), ..Call::new(of, line, Leave::Sums, first) };
+    let channels = of.channels.get(first..).unwrap_or_default();
+    let mut cell = 0;
+    while let Some(cells) = at_once(line.cells - cell) {
+        let mut sums = [[0; 2]; CELLS];
+        (call.out, call.end) = (sums.as_mut_ptr().cast(), sums.as_mut_ptr().cast());
+        // SAFETY: the taps of two channels are inside in all windows up to the last, and there are places for sums.
+        unsafe { call.run(cells) };
+        for sums in sums.iter().take(cells) {
+            of.scaling.store(&sums.map(i64::from), channels, line.out.slice(cell * line.out_step + first, 2));
+            cell += 1;
+        }
+        call.x = call.x.wrapping_add(cells * line.step);
+    }
+}
+
+/// Cells that are summed at once where so many are left.
+#[inline(always)]
+fn at_once(left: usize) -> Option<usize> {
+    match left {
+        0 => None,
+        1 => Some(1),
+        2 | 4 => Some(2),
+        _ => Some(CELLS),
+    }
+}
+
+impl Call {
+    /// The channels from `first` on.
+    #[inline(always)]
+    fn new(of: &Channels16<'_>, line: Line16<'_>, leave: Leave, first: usize) -> Self {
+        let out = line.out.as_mut_ptr().wrapping_add(first);
+        let (taps, tap) = (of.taps as u32, 2 * of.channels.len());
+        let turns = taps.saturating_sub(1) / UNROLLED;
+        Self {
+            channels: of.channels.as_ptr().wrapping_add(first),
+            out,
+            end: out,
+            back: (of.taps * tap).wrapping_sub(4),
             out_step: 2 * line.out_step,
-            leave: leave as u32 + 4 * (turns - 1),
+            leave: leave as u32 + 4 * turns,
             x: line.x.as_ptr().wrapping_add(first),
             step: 2 * line.step,
-            weights: weights.as_ptr().wrapping_add(first),
+            weights: of.weights.as_ptr().wrapping_add(first),
             tap,
-            skipped: (turns * UNROLLED).wrapping_sub(taps as u32),
-        };
-        let mut out = line.out.as_mut_ptr().wrapping_add(first);
-        let mut left = line.cells;
-        while left > 0 {
-            let cells = if matches!(left, 1 | 2 | 4) { 2 } else { CELLS };
-            if left == 1 {
-                (call.step, call.out_step) = (0, 0);
-            }
-            if leave != Leave::Sums {
-                (call.out, call.end) = (out, out.wrapping_add(2 * pairs));
-            }
-            // SAFETY: there is a pair of channels, whose taps are inside in all windows up to the last, as are their outputs or
-            // the places for sums.
-            unsafe {
-                match cells {
-                    CELLS => windows::<CELLS>(&call),
-                    _ => windows::<2>(&call),
-                }
-            }
-            if leave == Leave::Sums {
-                for (cell, sums) in (line.cells - left..line.cells).zip(sums).take(cells) {
-                    scaling.store(&sums.map(i64::from), channels, line.out.slice(cell * line.out_step + first, 2));
-                }
-            }
-            call.x = call.x.wrapping_add(cells * line.step);
-            out = out.wrapping_add(cells * line.out_step);
-            left = left.saturating_sub(cells);
+            skipped: (turns + 1) * UNROLLED - taps,
         }
-        first += 2 * pairs;
+    }
+
+    /// Sums `cells` cells: a single one as both of two.
+    ///
+    /// # Safety
+    /// See [`windows`].
+    #[inline(always)]
+    unsafe fn run(&mut self, cells: usize) {
+        if cells == 1 {
+            (self.step, self.out_step) = (0, 0);
+        }
+        // SAFETY: the caller's.
+        unsafe {
+            match cells {
+                CELLS => windows::<CELLS>(self),
+                _ => windows::<2>(self),
+            }
+        }
     }
 }
 
@@ -129,7 +170,8 @@ pub fn all(of: &Channels16<'_>, line: Line16<'_>) {
 ///
 /// r0 input, r1 distance of cells, r2 from inputs to weights, r3 distance of taps, r4–r9 the sums, r10 weights, r11, r12 and lr
 /// inputs; s0 channels, s1 where outputs go, s2 its end, s3 from behind the taps to the next pair, s4 distance of outputs, s5
-/// how sums leave and the turns, s6 those that are left, s7 where the first begins.
+/// how sums leave and the turns, s6 those that are left, s7 where the first begins. With two cells r9, r8 and lr are s0, s1
+/// and s7.
 ///
 /// # Safety
 /// There must be a pair; and taps and outputs of each, in all cells, have to be inside. Sums are those of one pair.
@@ -138,28 +180,31 @@ unsafe extern "C" fn windows<const CELLS: usize>(call: *const Call) {
     naked_asm!(
         // LLVM gathers the symbols of assembly with no more than the triple, and that of Armv8-M lacks the DSP extension.
         ".cpu cortex-m4",
+        ".if {cells} == 3",
+        "channels .req r12",
+        "out .req lr",
+        ".else",
+        "channels .req r9",
+        "out .req r8",
+        ".endif",
+        // What there is for the third cell alone.
+        ".macro third instruction:vararg",
+        ".if {cells} == 3",
+        "\\instruction",
+        ".endif",
+        ".endm",
         ".macro tap",
         "ldr r10, [r0, r2]",
         "ldr r11, [r0]",
         "ldr r12, [r0, r1]",
-        ".if {cells} == 3",
-        "ldr lr, [r0, r1, lsl #1]",
-        "smlabb r8, r10, lr, r8",
-        "smlatt r9, r10, lr, r9",
-        ".endif",
+        "third ldr lr, [r0, r1, lsl #1]",
+        "third smlabb r8, r10, lr, r8",
+        "third smlatt r9, r10, lr, r9",
         "smlabb r4, r10, r11, r4",
         "smlatt r5, r10, r11, r5",
         "smlabb r6, r10, r12, r6",
         "smlatt r7, r10, r12, r7",
         "add.w r0, r0, r3",
-        ".endm",
-        // Multiplies the sums of a cell to outputs, and joins these.
-        ".macro round even, odd",
-        "smmulr \\even, \\even, r10",
-        "smmulr \\odd, \\odd, r11",
-        "ssat \\even, #16, \\even",
-        "ssat \\odd, #16, \\odd",
-        "pkhbt \\even, \\even, \\odd, lsl #16",
         ".endm",
         "push {{r4-r11, lr}}",
         "vldmia r0!, {{s0-s5}}",
@@ -168,10 +213,13 @@ unsafe extern "C" fn windows<const CELLS: usize>(call: *const Call) {
         // Bytes of a tap's code.
         "mov r5, #(30f - 20f) / {unrolled}",
         "adr r6, 20f",
-        "mla r6, r4, r5, r6",
-        "add r6, r6, #1",
-        "vmov s7, r6",
-        "vmov r12, s0",
+        "mla lr, r4, r5, r6",
+        "add lr, lr, #1",
+        "vmov s7, lr",
+        "vmov channels, s0",
+        ".if {cells} == 2",
+        "vmov out, s1",
+        ".endif",
         "b 10f",
         ".p2align 2",
         "20:",
@@ -180,65 +228,75 @@ unsafe extern "C" fn windows<const CELLS: usize>(call: *const Call) {
         ".endr",
         "30:",
         "vmov r10, s6",
-        "vmov lr, s1",
         "cmp r10, #1",
         "bhi 40f",
-        "vmov r12, s0",
-        "ldr r10, [r12, #8]",
-        "ldr r11, [r12, #24]",
-        "add r12, r12, #32",
-        "vmov s0, r12",
-        "round r4, r5",
-        "round r6, r7",
-        ".if {cells} == 3",
-        "round r8, r9",
-        "ittt eq",
-        "usat16eq r8, #15, r8",
-        ".else",
-        "itt eq",
-        ".endif",
-        "usat16eq r4, #15, r4",
-        "usat16eq r6, #15, r6",
+        "third vmov out, s1",
+        "third vmov channels, s0",
+        "ldr r10, [channels, #8]",
+        "ldr r11, [channels, #24]",
+        "add channels, channels, #32",
+        "third vmov s0, channels",
+        "smmulr r4, r4, r10",
+        "smmulr r5, r5, r11",
+        "smmulr r6, r6, r10",
+        "smmulr r7, r7, r11",
+        "third smmulr r8, r8, r10",
+        "third smmulr r9, r9, r11",
+        "bne 60f",
+        "usat r4, #15, r4",
+        "usat r5, #15, r5",
+        "usat r6, #15, r6",
+        "usat r7, #15, r7",
+        "third usat r8, #15, r8",
+        "third usat r9, #15, r9",
+        "31:",
+        "pkhbt r4, r4, r5, lsl #16",
+        "pkhbt r6, r6, r7, lsl #16",
+        "third pkhbt r8, r8, r9, lsl #16",
         "vmov r11, s4",
         "vmov r10, s2",
-        "str r4, [lr]",
-        "str r6, [lr, r11]",
-        ".if {cells} == 3",
-        "str r8, [lr, r11, lsl #1]",
-        ".endif",
-        "add lr, lr, #4",
-        "cmp lr, r10",
+        "str r4, [out]",
+        "str r6, [out, r11]",
+        "third str r8, [out, r11, lsl #1]",
+        "add out, out, #4",
+        "cmp out, r10",
         "beq 50f",
         "vmov r10, s3",
-        "vmov s1, lr",
+        "third vmov s1, out",
         "sub r0, r0, r10",
-        // A pair, whose channels are in r12.
+        // A pair.
         "10:",
-        "ldr r4, [r12]",
-        "ldr r5, [r12, #16]",
-        "vmov lr, s7",
+        "ldr r4, [channels]",
+        "ldr r5, [channels, #16]",
+        "third vmov lr, s7",
         "vmov.f32 s6, s5",
         "mov r6, r4",
         "mov r7, r5",
-        ".if {cells} == 3",
-        "mov r8, r4",
-        "mov r9, r5",
-        ".endif",
+        "third mov r8, r4",
+        "third mov r9, r5",
         "bx lr",
         // Another turn, or sums.
         "40:",
         "subs r10, r10, #4",
         "vmov s6, r10",
         "bhs 20b",
-        ".if {cells} == 3",
-        "stm lr, {{r4-r9}}",
-        ".else",
-        "stm lr, {{r4-r7}}",
-        ".endif",
+        "third vmov out, s1",
+        "stm out, {{r4-r7}}",
+        "third strd r8, r9, [out, #16]",
         "50:",
         "pop {{r4-r11, pc}}",
+        "60:",
+        "ssat r4, #16, r4",
+        "ssat r5, #16, r5",
+        "ssat r6, #16, r6",
+        "ssat r7, #16, r7",
+        "third ssat r8, #16, r8",
+        "third ssat r9, #16, r9",
+        "b 31b",
+        ".unreq channels",
+        ".unreq out",
+        ".purgem third",
         ".purgem tap",
-        ".purgem round",
         cells = const CELLS,
         unrolled = const UNROLLED,
     )
