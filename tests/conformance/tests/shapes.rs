@@ -10,7 +10,7 @@ use rasbora_compiler::target::find;
 const SHAPES: u32 = 2_000;
 
 /// A target for each instruction set, and the kernels that use what it does faster.
-const VARIANTS: [(&str, &[&str]); 4] = [
+const VARIANTS: [(&str, &[&str]); 5] = [
     (
         "cortex-m0",
         &["Conv2d", "DepthwiseConv2d", "FullyConnected", "Conv2dI16", "DepthwiseConv2dI16", "FullyConnectedI16"],
@@ -33,6 +33,8 @@ const VARIANTS: [(&str, &[&str]); 4] = [
             "FullyConnectedI16",
         ],
     ),
+    // The assembly of Armv7E-M on another architecture that has its instructions.
+    ("cortex-m33", &["DepthwiseConv2dI16"]),
     (
         "cortex-m55",
         &[
