@@ -107,7 +107,7 @@ impl<'a> Taps<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Channels16<'a> {
     pub(super) taps: usize,
-    /// `[tap, channel]`.
+    /// `[tap, channel]`, in 16 bits: a word has those of two channels, as it has their inputs.
     pub(super) weights: &'a [i16],
     pub(super) channels: &'a [Channel],
     pub(super) scaling: &'a Scaling16,

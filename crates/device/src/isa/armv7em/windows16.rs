@@ -102,7 +102,7 @@ fn sums(of: &Channels16<'_>, line: Line16<'_>, first: usize) {
     let channels = of.channels.get(first..).unwrap_or_default();
     let mut cell = 0;
     while let Some(cells) = at_once(line.cells - cell) {
-        let mut sums = [[0; 2]; CELLS];
+        let mut sums = [[0i32; 2]; CELLS];
         (call.out, call.end) = (sums.as_mut_ptr().cast(), sums.as_mut_ptr().cast());
         // SAFETY: the taps of two channels are inside in all windows up to the last, and there are places for sums.
         unsafe { call.run(cells) };
