@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::choice::{Choices, choose};
 use crate::graph::{Graph, Node, Tensor, TensorId, bytes_of};
-use crate::ops::paired::{Layer, Scales, scales};
+use crate::ops::paired::{Correcting, Layer, Scales, scales};
 use crate::ops::{Activation, Operation, quantised};
 use crate::optimise::{Goal, Optimise};
 use crate::target::InstructionSet;
@@ -260,7 +260,8 @@ impl<'a> Site<'a> {
         let Some(bias) = self.input(2).values::<i32>() else { return Ok(None) };
         let multipliers = quantised::channel_multipliers(self.input(0), self.input(1), self.output(0), bias.len())
             .map_err(|reason| self.refuse(reason))?;
-        Ok(streams(Layer { weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE, grain: 1 }))
+        let (bias, multipliers, corrections) = (&bias, &multipliers, Correcting::Words);
+        Ok(streams(Layer { weights, bias, multipliers, requantise, scale: SCALE, corrections }))
     }
 
     /// The operands and parameters by which the sums of a layer with `weights`, one output's after the other's, become its

@@ -1,7 +1,7 @@
 //! Depthwise convolution: `[n, h, w, c] ∗ [1, kh, kw, c·m] + [c·m] → [n, h′, w′, c·m]`.
 
 use rasbora_device::arithmetic::Requantise;
-use rasbora_device::isa::stacks::COLUMNS;
+use rasbora_device::isa::stacks::ROWS;
 use rasbora_device::ops as kernels;
 use serde::{Deserialize, Serialize};
 
@@ -169,19 +169,11 @@ fn by_columns(weights: &[i8], [height, width]: [usize; 2]) -> Vec<i8> {
     (0..width).flat_map(|x| taps.iter().skip(x).step_by(width)).copied().flatten().copied().collect()
 }
 
-/// Weights `[o, kh, kw]` as `[o, 4, 4]`, by columns, with zeros after their taps; see [`rasbora_device::isa::stacks`].
+/// Weights `[o, kh, kw]` as `[o, kw, 3]`, with zeros after their taps; see [`rasbora_device::isa::stacks`].
 fn by_stacks(weights: &[i8], [height, width]: [usize; 2]) -> Vec<i8> {
     let filters = weights.chunks_exact((height * width).max(1));
-    let filter = |filter: &[i8]| {
-        let mut stacked = [[0; 4]; COLUMNS];
-        for (row, weights) in filter.chunks_exact(width.max(1)).enumerate() {
-            for (column, &weight) in stacked.iter_mut().zip(weights) {
-                column[row] = weight;
-            }
-        }
-        stacked
-    };
-    filters.flat_map(|weights| filter(weights).into_iter().flatten()).collect()
+    let columns = filters.flat_map(|filter| (0..width).map(|x| filter.iter().skip(x).step_by(width)));
+    columns.flat_map(|column| column.copied().chain(std::iter::repeat(0)).take(ROWS)).collect()
 }
 
 /// `weights` of shape `[taps, o]` as `[o, taps]`.
@@ -225,7 +217,8 @@ mod tests {
     #[test]
     fn weights_are_stacked() {
         let weights: Vec<i8> = (1..=6).collect();
-        assert_eq!(by_stacks(&weights, [3, 2]), [1, 3, 5, 0, 2, 4, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(by_stacks(&weights, [3, 2]), [1, 3, 5, 2, 4, 6]);
+        assert_eq!(by_stacks(&weights, [1, 3]), [1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0, 0, 5, 0, 0, 6, 0, 0]);
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! its nominal value; equal thresholds are the proof.
 //!
 //! TFLite rounds half away from zero, which moves the thresholds of negative sums. Where the activation does not cut them
-//! off, `β` is another for negative sums, by a correction of each output.
+//! off, `β` is another for negative sums, by a correction of each output: about `−2·β`, as what is rounded half away from zero
+//! is symmetric.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -44,8 +45,19 @@ pub struct Layer<'a> {
     pub requantise: Requantise,
     /// What the kernel's accumulators are scaled by.
     pub scale: i64,
-    /// What corrections are multiples of: bytes times so much, or any words where it is 1.
-    pub grain: i64,
+    /// What corrections may be.
+    pub corrections: Correcting,
+}
+
+/// What corrections may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correcting {
+    /// Any words.
+    Words,
+    /// Bytes, times [`GRAIN`].
+    Bytes,
+    /// `−2·β`: see [`mirrored`](rasbora_device::isa::paired::mirrored).
+    Mirrored,
 }
 
 /// Constants of a layer for the kernels.
@@ -237,6 +249,7 @@ pub fn streams(layer: Layer<'_>) -> Option<Streams> {
 /// that is proven to give the same bytes.
 pub fn scales(layer: Layer<'_>) -> Scales {
     let multipliers = layer.multipliers.len() as u32;
+    let layer = Layer { corrections: Correcting::Mirrored, ..layer };
     let fitted = filters(layer).and_then(|filters| match layer.multipliers {
         [_] => paired_column::one_scale(layer, &filters),
         _ => fit(layer, &filters, &[FINE_SHIFT, SHIFT]),
@@ -246,10 +259,10 @@ pub fn scales(layer: Layer<'_>) -> Scales {
         let words = layer.multipliers.iter().flat_map(|&Multiplier { value, shift }| [value, shift]);
         return Scales { scaling, bias: layer.bias.to_vec(), multipliers: words.collect() };
     };
-    let words = |chosen: &Chosen| [Some(chosen.multiplier), signed.then_some(chosen.correction)];
     let scaling = Scaling { once: true, signed, multipliers, zero, shift, ..Scaling::twice(layer.requantise, 1) };
-    let of_multiplier = outputs.iter().take(multipliers as usize).flat_map(words).flatten();
-    Scales { scaling, multipliers: of_multiplier.collect(), bias: outputs.iter().map(|chosen| chosen.bias).collect() }
+    let (bias, mut words): (_, Vec<i32>) = outputs.iter().map(|chosen| (chosen.bias, chosen.multiplier)).unzip();
+    words.truncate(multipliers as usize);
+    Scales { scaling, bias, multipliers: words }
 }
 
 /// The streams of [`rasbora_device::isa::quads`] for a depthwise layer of at least four outputs; `None` where no proof is
@@ -257,11 +270,11 @@ pub fn scales(layer: Layer<'_>) -> Scales {
 pub fn quad_streams(layer: Layer<'_>) -> Option<(Streams, Corrections)> {
     let filters = filters(layer)?;
     let last = filters.len().checked_sub(4)?;
-    let with = |grain: i32| fit(Layer { grain: grain.into(), ..layer }, &filters, &shifts(quads::SHIFTS));
-    let (fitted, corrections) = match with(GRAIN) {
+    let with = |corrections| fit(Layer { corrections, ..layer }, &filters, &shifts(quads::SHIFTS));
+    let (fitted, corrections) = match with(Correcting::Bytes) {
         Some(fitted) if fitted.signed => (fitted, Corrections::Bytes),
         Some(fitted) => (fitted, Corrections::None),
-        None => (with(1)?, Corrections::Words),
+        None => (with(Correcting::Words)?, Corrections::Words),
     };
     let mut words: Vec<u32> = Vec::new();
     for first in (0..filters.len()).step_by(4) {
@@ -361,7 +374,8 @@ fn fit_shift(
             if let Some(value) = steps.constant {
                 return Some(Chosen::constant(value, zero.into(), shift));
             }
-            let fit = |m| steps.fit(m, zero.into(), shift, split)?.choose(steps, bias, split.then_some(layer.grain));
+            let fit =
+                |m| steps.fit(m, zero.into(), shift, split)?.choose(steps, bias, split.then_some(layer.corrections));
             near(nominal(*real, layer.scale, shift), REACH).find_map(fit)
         };
         output(hardest.get())?;
@@ -378,22 +392,25 @@ fn fit_shift(
 }
 
 impl Fit {
-    /// `None` where a sum leaves 32 bits, or corrections of that grain, where there are any, do not fit.
-    pub(super) fn choose(self, steps: &Steps, bias: i32, grain: Option<i64>) -> Option<Chosen> {
-        let middle = self.beta.middle();
+    /// `None` where a sum leaves 32 bits, or corrections, where there are any, do not fit.
+    pub(super) fn choose(self, steps: &Steps, bias: i32, corrections: Option<Correcting>) -> Option<Chosen> {
+        let (middle, grain) = (self.beta.middle(), i64::from(GRAIN));
         let wanted = self.negative.middle() - middle;
-        let correction = grain.map_or(0, |grain| (wanted + grain / 2).div_euclid(grain) * grain);
-        let byte = |grain: i64| grain == 1 || i8::try_from(correction / grain).is_ok();
-        // What β may be that is also right for negative sums.
-        let (least, most) = match grain {
-            Some(_) => (self.negative.least - correction, self.negative.most - correction),
-            None => (middle, middle),
+        let byte = (wanted + grain / 2).div_euclid(grain);
+        let shifted = |correction: i64| (self.negative.least - correction, self.negative.most - correction, correction);
+        // What β may be that is also right for negative sums, with the correction.
+        let (least, most, correction) = match corrections {
+            None => (middle, middle, 0),
+            Some(Correcting::Words) => shifted(wanted),
+            Some(Correcting::Bytes) => shifted(grain * i64::from(i8::try_from(byte).ok()?)),
+            Some(Correcting::Mirrored) => (-self.negative.most, -self.negative.least, 0),
         };
         let (least, most) = (least.max(self.beta.least), most.min(self.beta.most));
-        if least > most || !grain.is_none_or(byte) {
+        if least > most {
             return None;
         }
         let beta = middle.max(least).min(most);
+        let correction = if corrections == Some(Correcting::Mirrored) { -2 * beta } else { correction };
         let scaled = |sum: i64| i32::try_from(steps.scale * sum + beta).ok();
         let correction = i32::try_from(correction).ok()?;
         let corrected = |sum: i64| scaled(sum)?.checked_add(correction);
@@ -518,7 +535,7 @@ fn encode(filters: &[&[i8]], fitted: &mut Fitted) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rasbora_device::isa::paired::Rounding;
+    use rasbora_device::isa::paired::{Rounding, mirrored};
 
     use crate::ops::quantise_multiplier;
 
@@ -533,7 +550,7 @@ mod tests {
             multipliers: &[multiplier],
             requantise,
             scale: 256,
-            grain: 1,
+            corrections: Correcting::Words,
         };
         let Some(streams) = streams(layer) else { return false };
         let words: Vec<i32> =
@@ -568,6 +585,34 @@ mod tests {
     }
 
     #[test]
+    fn mirrored_sums_equal_double_rounding() {
+        let weights: Vec<i8> = (0..2 * 64).map(|i| if i % 2 == 0 { 127 } else { -127 }).collect();
+        let (requantise, bias) = (Requantise { zero_point: 4, min: -128, max: 127 }, [3000, -3000]);
+        let mut fitted = 0;
+        for i in 0..40 {
+            let real = 2f64.powf(-4.0 - f64::from(i) / 6.0) * 0.97;
+            let multipliers = [1.0, 0.7].map(|factor| quantise_multiplier(factor * real));
+            let multipliers = &multipliers[i as usize % 2..];
+            let (scale, corrections) = (SCALE, Correcting::Words);
+            let found = scales(Layer { weights: &weights, bias: &bias, multipliers, requantise, scale, corrections });
+            let Scaling { once: true, signed, zero, shift, .. } = found.scaling else { continue };
+            assert!(signed && found.multipliers.len() == multipliers.len());
+            fitted += 1;
+            for (o, bias) in bias.into_iter().enumerate() {
+                let range = sum_range(&weights[..64], 0);
+                for sum in (range.least as i32..=range.most as i32).step_by(7) {
+                    let scaled = mirrored(256 * sum + found.bias[o]);
+                    let m = found.multipliers[o.min(multipliers.len() - 1)];
+                    let output = rasbora_device::isa::paired::requantise(scaled, m, 0, Rounding { zero, shift });
+                    let expected = requantise.apply(sum + bias, multipliers[o.min(multipliers.len() - 1)]);
+                    assert_eq!(output, expected, "real {real}, output {o}, sum {sum}");
+                }
+            }
+        }
+        assert!(fitted >= 38, "only {fitted} of 40 were fitted");
+    }
+
+    #[test]
     fn an_output_without_weights_is_its_constant() {
         // Its bias is too large to be scaled, as TFLite writes biases of channels that training has switched off.
         let weights = [0, 0, 0, 0, 50, -20, 30, 7];
@@ -580,7 +625,7 @@ mod tests {
                 multipliers: &multipliers,
                 requantise,
                 scale: SCALE,
-                grain: 1,
+                corrections: Correcting::Words,
             };
             let streams = streams(layer).expect("streams");
             let words: Vec<i32> = streams.filters.as_chunks().0.iter().map(|&word| i32::from_le_bytes(word)).collect();

@@ -10,8 +10,8 @@ use rasbora_device::isa::paired::SHIFT;
 use rasbora_device::isa::paired_column::BLOCK;
 
 use super::paired::{
-    Bounds, Chosen, Fit, Fitted, Layer, REACH, Steps, biases, filters, fits, lanes_of, near, nominal, pairable, steps,
-    thresholds, zeros,
+    Bounds, Chosen, Correcting, Fit, Fitted, Layer, REACH, Steps, biases, filters, fits, lanes_of, near, nominal,
+    pairable, steps, thresholds, zeros,
 };
 use crate::graph::bytes_of;
 
@@ -46,14 +46,19 @@ pub fn streams(layer: Layer<'_>) -> Option<Streams> {
     Some(Streams { filters: bytes_of(words.into_iter().map(u32::cast_signed)), multiplier, correction, zero })
 }
 
-/// One multiplier and one correction for all outputs of a layer; `None` where there are none.
+/// One multiplier for all outputs of a layer whose corrections need no words; `None` where there is none.
 pub(super) fn one_scale(layer: Layer<'_>, filters: &[&[i8]]) -> Option<Fitted> {
-    let scaled = |(steps, real)| (steps, nominal(real, layer.scale, SHIFT));
-    let outputs: Vec<(Steps, f64)> = thresholds(layer, filters)?.into_iter().map(scaled).collect();
+    let outputs = thresholds(layer, filters)?;
+    let nominal = nominal(outputs.first()?.1, layer.scale, SHIFT);
+    let reach = REACH.min(MAX_FITS / outputs.len());
     let signed = zeros(layer.requantise, SHIFT).map(|zero| (zero, true));
     once((0, false)).chain(signed).find_map(|(zero, signed)| {
-        let outputs = with_one_multiplier(&outputs, layer.bias, zero, signed)?;
-        Some(Fitted { outputs, signed, zero, shift: SHIFT })
+        let corrections = signed.then_some(layer.corrections);
+        let choose = |m, ((steps, _), &bias): (&(Steps, f64), &i32)| {
+            steps.fit(m, zero.into(), SHIFT, signed)?.choose(steps, bias, corrections)
+        };
+        let with = |m| outputs.iter().zip(layer.bias).map(|output| choose(m, output)).collect();
+        near(nominal, reach).find_map(with).map(|outputs| Fitted { outputs, signed, zero, shift: SHIFT })
     })
 }
 
@@ -72,7 +77,7 @@ fn with_one_multiplier(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split:
             let beta = Bounds { least, most }.middle();
             let only = |value| Bounds { least: value, most: value };
             let fit = Fit { beta: only(beta), negative: only(beta + correction), ..fit };
-            fit.choose(steps, bias, split.then_some(1))
+            fit.choose(steps, bias, split.then_some(Correcting::Words))
         };
         outputs.iter().zip(bias).map(choose).collect()
     })
@@ -100,7 +105,7 @@ fn one_correction(order: &mut [&Steps], fit: impl Fn(&Steps) -> Option<Fit>) -> 
 /// A multiplier and a correction for each output.
 fn with_own_multipliers(outputs: &[(Steps, f64)], bias: &[i32], zero: i32, split: bool) -> Option<Vec<Chosen>> {
     let choose = |((steps, nominal), &bias): (&(Steps, f64), &i32)| {
-        fits(steps, *nominal, zero.into(), SHIFT, split)?.choose(steps, bias, split.then_some(1))
+        fits(steps, *nominal, zero.into(), SHIFT, split)?.choose(steps, bias, split.then_some(Correcting::Words))
     };
     outputs.iter().zip(bias).map(choose).collect()
 }
@@ -177,8 +182,14 @@ mod tests {
             let multipliers: Vec<Multiplier> = (0..count).map(multiplier).collect();
             let zero_point = if case % 3 == 0 { number(256) as i32 - 128 } else { -128 };
             let requantise = Requantise { zero_point, min: -128, max: 127 };
-            let layer =
-                Layer { weights: &weights, bias: &bias, multipliers: &multipliers, requantise, scale: SCALE, grain: 1 };
+            let layer = Layer {
+                weights: &weights,
+                bias: &bias,
+                multipliers: &multipliers,
+                requantise,
+                scale: SCALE,
+                corrections: Correcting::Words,
+            };
             let Some(streams) = streams(layer) else { continue };
             let Streams { filters, multiplier, correction, zero } = streams;
             shared += usize::from(multiplier != 0);

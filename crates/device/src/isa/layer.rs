@@ -170,7 +170,8 @@ pub struct Call {
     shift: u32,
     /// Bytes from a multiplier to the next.
     multiplier_step: u32,
-    signed: u32,
+    /// Bits of negative sums that are mirrored, see [`mirrored`](super::paired::mirrored): 255 or 0.
+    mirrored: u32,
     /// Working memory.
     sums: [i32; 4],
 }
@@ -191,7 +192,7 @@ impl Call {
             zero: outputs.scaling.zero,
             shift: outputs.scaling.shift & 31,
             multiplier_step: 4 * outputs.step as u32,
-            signed: outputs.scaling.signed.into(),
+            mirrored: if outputs.scaling.signed { 255 } else { 0 },
             sums: [0; 4],
         }
     }

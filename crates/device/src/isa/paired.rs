@@ -358,6 +358,14 @@ pub struct Rounding {
     pub shift: u32,
 }
 
+/// An accumulator `256·q + β`, where `β` is its low byte, as `256·q − β` where it is negative: what rounds half up there rounds
+/// half away from zero.
+#[inline(always)]
+pub const fn mirrored(sum: i32) -> i32 {
+    let low = (sum >> 31) & 255;
+    (sum ^ low).wrapping_sub(low)
+}
+
 /// An accumulator, scaled by 256 and biased, to int8.
 pub const fn requantise(sum: i32, multiplier: i32, correction: i32, rounding: Rounding) -> i8 {
     let sum = sum.wrapping_add((sum >> 31) & correction);

@@ -1,8 +1,8 @@
 //! Depthwise sums of one channel each, for instruction sets that sum the products of many bytes at once.
 //!
 //! A stack is the bytes of up to three rows in one column and channel, in a word whose highest byte is padding: stacks lie
-//! `[column, channel]`. The window of a channel is then up to four words, a column apart, and its weights are as many bytes:
-//! `[channel][column][row]`, four columns of four bytes, of which those without a tap are 0.
+//! `[column, channel]`. The window of a channel is then up to four words, a column apart, and its weights are three bytes for
+//! each: `[channel][column][row]`, of which those without a tap are 0.
 
 use crate::memory::{View, ViewMut};
 use crate::ops::outputs::Outputs;
@@ -11,8 +11,6 @@ use crate::ops::outputs::Outputs;
 pub const ROWS: usize = 3;
 /// Columns of a window.
 pub const COLUMNS: usize = 4;
-/// Bytes of a channel's weights.
-pub const WEIGHTS: usize = 4 * COLUMNS;
 
 /// Sizes, weights and outputs of a line of cells. Distances are in words of stacks.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +43,7 @@ impl Stacks<'_> {
             && (1..=COLUMNS).contains(&self.columns)
             && self.outputs.scaling.once
             && self.outputs.complete()
-            && channels.checked_mul(WEIGHTS) == Some(self.weights.len())
+            && channels.checked_mul(self.columns * ROWS) == Some(self.weights.len())
             && channels.checked_mul(self.cells) == Some(out.len())
             && reach().is_some_and(|reach| reach <= x.len())
     }
@@ -76,9 +74,9 @@ pub(super) fn stacks(stacks: &Stacks<'_>, x: View<'_, u32>, out: ViewMut<'_, i8>
     }
     let channels = stacks.outputs.len();
     for cell in 0..stacks.cells {
-        for (channel, weights) in stacks.weights.as_chunks::<WEIGHTS>().0.iter().enumerate() {
+        for (channel, weights) in stacks.weights.chunks_exact(stacks.columns * ROWS).enumerate() {
             let first = cell * stacks.cell_step + channel;
-            let columns = weights.as_chunks::<4>().0.iter().take(stacks.columns).enumerate();
+            let columns = weights.as_chunks::<ROWS>().0.iter().enumerate();
             let sum = columns.fold(0i32, |sum, (column, weights)| {
                 let bytes = x.at(first + column * stacks.column_step).to_le_bytes();
                 let products = bytes.iter().zip(weights).map(|(&x, &w)| i32::from(x.cast_signed()) * i32::from(w));

@@ -18,8 +18,17 @@ pub struct Multipliers {
     pub bias: [i32; SUMS],
     /// What each is multiplied with.
     pub factors: [i32; SUMS],
-    /// What is added before to those below 0.
-    pub corrections: [i32; SUMS],
+    /// Whether those below 0 are [`mirrored`](super::paired::mirrored).
+    pub signed: bool,
+}
+
+impl Multipliers {
+    /// The bits of a sum below 0 that are mirrored.
+    #[allow(dead_code, reason = "the plain formula needs none")]
+    #[inline(always)]
+    fn mask(&self) -> i32 {
+        if self.signed { 255 } else { 0 }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -101,12 +110,13 @@ mod sse2 {
         /// Makes outputs of them.
         #[inline(always)]
         pub fn requantise(self, multipliers: &Multipliers, rounding: Rounding) -> [i8; SUMS] {
-            let [bias, factors, corrections] =
-                [multipliers.bias, multipliers.factors, multipliers.corrections].map(|words| Self::of(words).0);
+            let [bias, factors, mask] =
+                [multipliers.bias, multipliers.factors, [multipliers.mask(); SUMS]].map(|words| Self::of(words).0);
             // SAFETY: as above.
             unsafe {
                 let sum = _mm_add_epi32(_mm_slli_epi32::<8>(self.0), bias);
-                let sum = _mm_add_epi32(sum, _mm_and_si128(_mm_srai_epi32::<31>(sum), corrections));
+                let low = _mm_and_si128(_mm_srai_epi32::<31>(sum), mask);
+                let sum = _mm_sub_epi32(_mm_xor_si128(sum, low), low);
                 // The upper words of unsigned products are too large by the other factor where one is below 0.
                 let even = _mm_srli_epi64::<32>(_mm_mul_epu32(sum, factors));
                 let odd = _mm_mul_epu32(_mm_srli_epi64::<32>(sum), _mm_srli_epi64::<32>(factors));
@@ -193,12 +203,13 @@ mod neon {
         /// Makes outputs of them.
         #[inline(always)]
         pub fn requantise(self, multipliers: &Multipliers, rounding: Rounding) -> [i8; SUMS] {
-            let [bias, factors, corrections] =
-                [multipliers.bias, multipliers.factors, multipliers.corrections].map(|words| Self::of(words).0);
+            let [bias, factors, mask] =
+                [multipliers.bias, multipliers.factors, [multipliers.mask(); SUMS]].map(|words| Self::of(words).0);
             // SAFETY: as above.
             unsafe {
                 let sum = vaddq_s32(vshlq_n_s32::<8>(self.0), bias);
-                let sum = vaddq_s32(sum, vandq_s32(vshrq_n_s32::<31>(sum), corrections));
+                let low = vandq_s32(vshrq_n_s32::<31>(sum), mask);
+                let sum = vsubq_s32(veorq_s32(sum, low), low);
                 let low = vshrn_n_s64::<32>(vmull_s32(vget_low_s32(sum), vget_low_s32(factors)));
                 let high = vshrn_high_n_s64::<32>(low, vmull_high_s32(sum, factors));
                 let right = vdupq_n_s32(-(rounding.shift & 31).cast_signed());
@@ -215,7 +226,7 @@ mod neon {
 mod plain {
     use core::array::from_fn;
 
-    use super::super::paired::requantise;
+    use super::super::paired::{mirrored, requantise};
     use super::{LANES, Multipliers, Rounding, SUMS};
 
     /// Eight numbers.
@@ -270,9 +281,10 @@ mod plain {
         /// Makes outputs of them.
         #[inline(always)]
         pub fn requantise(self, multipliers: &Multipliers, rounding: Rounding) -> [i8; SUMS] {
-            let Multipliers { bias, factors, corrections } = multipliers;
+            let Multipliers { bias, factors, signed } = multipliers;
             from_fn(|i| {
-                requantise(self.0[i].wrapping_shl(8).wrapping_add(bias[i]), factors[i], corrections[i], rounding)
+                let sum = self.0[i].wrapping_shl(8).wrapping_add(bias[i]);
+                requantise(if *signed { mirrored(sum) } else { sum }, factors[i], 0, rounding)
             })
         }
     }

@@ -164,17 +164,8 @@ fn next(numbers: &mut impl Iterator<Item = [i8; LANES]>) -> Vector {
 #[inline(always)]
 fn multipliers(outputs: &Outputs<'_>, first: usize) -> Multipliers {
     let (bias, words) = (four(outputs.bias, first), outputs.multipliers);
-    match (outputs.step, outputs.scaling.signed) {
-        (0, signed) => {
-            let [factor, correction, ..] = four(words, 0);
-            Multipliers { bias, factors: [factor; SUMS], corrections: [if signed { correction } else { 0 }; SUMS] }
-        }
-        (_, false) => Multipliers { bias, factors: four(words, first), corrections: [0; SUMS] },
-        (_, true) => {
-            let ([a, b, c, d], [e, f, g, h]) = (four(words, 2 * first), four(words, 2 * first + SUMS));
-            Multipliers { bias, factors: [a, c, e, g], corrections: [b, d, f, h] }
-        }
-    }
+    let factors = if outputs.step == 0 { [four(words, 0)[0]; SUMS] } else { four(words, first) };
+    Multipliers { bias, factors, signed: outputs.scaling.signed }
 }
 
 /// Four words from `first` on; zeros after the last.

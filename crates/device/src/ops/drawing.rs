@@ -11,7 +11,7 @@ use rasbora_device::arithmetic::{Requantise, narrowed};
 use rasbora_device::isa::paired::{self, FINE_SHIFT, SHIFT, pair};
 use rasbora_device::isa::planes::{CHANNELS, FACTORS, taps};
 use rasbora_device::isa::quads::{self, lanes};
-use rasbora_device::isa::stacks::{COLUMNS, ROWS, WEIGHTS};
+use rasbora_device::isa::stacks::{COLUMNS, ROWS};
 use rasbora_device::isa::{Paired, PairedColumn, paired_column, winograd};
 use rasbora_device::memory::{Channel, Multiplier};
 use rasbora_device::ops::{
@@ -271,16 +271,12 @@ fn constant(scaling: &Scaling, taps: u32, operand: usize, random: &mut Random, b
         return fill(random, bytes);
     }
     let scale = if scaling.once { 256 } else { 1 };
-    let count = bytes.len() / 4;
+    let words = bytes.len() / 4;
     let mut stream = Stream::new(random, bytes, [taps, scale, scaling.shift]);
     match operand {
-        2 => (0..count).for_each(|_| stream.bias()),
-        _ if scaling.once && scaling.signed => (0..count / 2).for_each(|_| {
-            stream.multiplier();
-            stream.correction();
-        }),
-        _ if scaling.once => (0..count).for_each(|_| stream.multiplier()),
-        _ => (0..count / 2).for_each(|_| {
+        2 => (0..words).for_each(|_| stream.bias()),
+        _ if scaling.once => (0..words).for_each(|_| stream.multiplier()),
+        _ => (0..words / 2).for_each(|_| {
             let value = stream.random.in_range(1 << 30..1 << 31);
             stream.push(value);
             let shift = stream.random.between(-14, 1);
@@ -659,10 +655,7 @@ impl Draw for StackDepthwiseConv2d {
         let [height, width] = self.window.kernel;
         constant(&self.scaling, height * width, operand, random, bytes);
         if operand == 1 {
-            for (at, weight) in bytes.iter_mut().enumerate() {
-                let (column, row) = (at % WEIGHTS / 4, at % 4);
-                *weight = if row < height as usize && column < width as usize { *weight } else { 0 };
-            }
+            bytes.as_chunks_mut::<ROWS>().0.iter_mut().for_each(|column| column[height as usize..].fill(0));
         }
     }
 }

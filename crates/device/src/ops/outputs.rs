@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::Need;
 use crate::arithmetic::{Multiplier, Requantise};
-use crate::isa::paired::{Rounding, requantise, shift_known};
+use crate::isa::paired::{Rounding, mirrored, requantise, shift_known};
 use crate::memory::{Memory, Operand, ViewMut, rolled};
 
 crate::params! {
@@ -17,7 +17,7 @@ crate::params! {
         pub requantise: Requantise,
         /// Whether sums are rounded once, with a word `m` for each multiplier; else with a mantissa and an exponent.
         pub once: bool,
-        /// Whether each `m` is followed by a correction for negative sums.
+        /// Whether negative ones of `256 · sum + bias` are [`mirrored`](crate::isa::paired::mirrored).
         pub signed: bool,
         /// Number of multipliers: one for each output, or 1.
         pub multipliers: u32,
@@ -36,7 +36,7 @@ impl Scaling {
 
     /// Words of a multiplier.
     fn words(&self) -> u32 {
-        if self.once && !self.signed { 1 } else { 2 }
+        if self.once { 1 } else { 2 }
     }
 
     pub(super) fn valid(&self, outputs: u32) -> bool {
@@ -107,8 +107,8 @@ impl Outputs<'_> {
             (true, false) => self.each(first, sums, out, |sum, bias, [m]| {
                 requantise(sum.wrapping_shl(8).wrapping_add(bias), m, 0, rounding)
             }),
-            (true, true) => self.each(first, sums, out, |sum, bias, [m, correction]| {
-                requantise(sum.wrapping_shl(8).wrapping_add(bias), m, correction, rounding)
+            (true, true) => self.each(first, sums, out, |sum, bias, [m]| {
+                requantise(mirrored(sum.wrapping_shl(8).wrapping_add(bias)), m, 0, rounding)
             }),
             (false, _) => self.each(first, sums, out, |sum, bias, [value, shift]| {
                 range.apply(sum.wrapping_add(bias), Multiplier { value, shift })

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::window::{Reading, count, product};
 use super::{Effort, Kernel, Need, Overlap, Scaling, Window};
-use crate::isa::stacks::{COLUMNS, ROWS, WEIGHTS};
+use crate::isa::stacks::{COLUMNS, ROWS};
 use crate::isa::{Isa, Stacks};
 use crate::memory::{Memory, Operand, View};
 
@@ -86,7 +86,7 @@ impl Kernel for StackDepthwiseConv2d {
         let [bias, multipliers] = self.scaling.needs(self.channels);
         [
             Need::read::<i8>(&w.input_shape(self.channels)),
-            Need::constant::<i8>(&[self.channels, WEIGHTS as u32]),
+            Need::constant::<i8>(&[self.channels, w.kernel[1], ROWS as u32]),
             bias,
             multipliers,
             Need::write::<u32>(&self.columns()),
@@ -152,11 +152,10 @@ mod tests {
             let padding_value = random.below(256) as u8 as i8;
             let kernel = StackDepthwiseConv2d { window, channels, padding_value, scaling: scales.scaling };
             let input = random.i8s(window.input_shape(channels).iter().product::<u32>() as usize);
-            let mut weights = vec![0; channels as usize * WEIGHTS];
-            for channel in weights.as_chunks_mut::<WEIGHTS>().0 {
-                for column in channel.as_chunks_mut::<4>().0.iter_mut().take(window.kernel[1] as usize) {
-                    column[..window.kernel[0] as usize].fill_with(|| random.i8s(1)[0]);
-                }
+            let [height, width] = window.kernel.map(|size| size as usize);
+            let mut weights = vec![[0; ROWS]; channels as usize * width];
+            for column in &mut weights {
+                column[..height].fill_with(|| random.i8s(1)[0]);
             }
             let mut expected = Vec::new();
             for cell in 0..window.output_shape(1).iter().product() {
@@ -174,13 +173,15 @@ mod tests {
                             let cell = (image * window.input[0] + y) * window.input[1] + x;
                             input[(cell * channels) as usize + o]
                         });
-                        sum += i32::from(value) * i32::from(weights[o * WEIGHTS + (4 * taps[1] + taps[0]) as usize]);
+                        sum += i32::from(value) * i32::from(weights[o * width + taps[1] as usize][taps[0] as usize]);
                     }
                     expected.push(scales.output(sum, o));
                 }
             }
-            let found =
-                run(&kernel, &[bytes(&input), bytes(&weights), bytes(&scales.bias), bytes(&scales.multipliers)]);
+            let found = run(
+                &kernel,
+                &[bytes(&input), bytes(weights.as_flattened()), bytes(&scales.bias), bytes(&scales.multipliers)],
+            );
             assert_eq!(values::<i8>(&found), expected, "{kernel:?}");
         }
     }

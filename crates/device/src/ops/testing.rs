@@ -52,11 +52,7 @@ impl Random {
         }
         scaling = Scaling { signed, shift: [SHIFT, FINE_SHIFT][self.below(2) as usize], ..scaling };
         scaling.zero = self.between(-1 << 16, 1 << 16);
-        let of_multiplier = |_| {
-            let m = self.between(1 << 20, 1 << 26);
-            [Some(m), signed.then(|| self.between(-1024, 256))]
-        };
-        let words = (0..multipliers).flat_map(of_multiplier).flatten().collect();
+        let words = (0..multipliers).map(|_| self.between(1 << 20, 1 << 26)).collect();
         let bias = (0..outputs).map(|_| self.between(-1 << 20, 1 << 20)).collect();
         Scales { scaling, bias, multipliers: words }
     }
@@ -77,12 +73,12 @@ impl Scales {
         let o_multiplier = if multipliers == 1 { 0 } else { o };
         let words = self.multipliers.chunks(self.multipliers.len() / multipliers as usize).nth(o_multiplier);
         match (once, words) {
-            (true, Some(&[m, ref correction @ ..])) => {
-                assert_eq!(correction.len(), usize::from(signed));
-                let correction = correction.first().copied().unwrap_or_default();
-                paired::requantise(256 * sum + self.bias[o], m, correction, Rounding { zero, shift })
+            (true, Some(&[m])) => {
+                let sum = 256 * sum + self.bias[o];
+                let below = if signed && sum < 0 { 2 * (sum & 255) } else { 0 };
+                paired::requantise(sum - below, m, 0, Rounding { zero, shift })
             }
-            (_, Some(&[value, shift])) => requantise.apply(sum + self.bias[o], Multiplier { value, shift }),
+            (false, Some(&[value, shift])) => requantise.apply(sum + self.bias[o], Multiplier { value, shift }),
             _ => panic!("a multiplier"),
         }
     }

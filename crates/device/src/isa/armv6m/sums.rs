@@ -55,7 +55,7 @@ macro_rules! back {
 /// Rounds the four sums in r8–r11, goes on with the next block, and returns.
 ///
 /// r0–r3 the pointers, r4–r7 sum, multiplier and their halves, r8 where the sums end, r9 `zero`, r10 `shift`, r11 from a
-/// multiplier to the next, r12 whether there are corrections, lr the sum's lower half.
+/// multiplier to the next, r12 the bits that negative sums have mirrored, lr the sum's lower half.
 macro_rules! round {
     () => {
         "ldr r7, [sp]
@@ -128,8 +128,9 @@ macro_rules! round {
          adds r4, r4, r5
          cmp r4, #0
          bge 31b
-         ldr r5, [r2, #4]
-         adds r4, r4, r5
+         mov r5, r12
+         eors r4, r5
+         subs r4, r4, r5
          b 31b
          34:
          movs r6, #127

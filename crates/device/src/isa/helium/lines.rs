@@ -37,8 +37,8 @@ pub struct Call {
     signed: u32,
     /// Taps of the last vector.
     tail: u32,
-    /// Working memory: biases, multipliers and corrections of a block, its filters, its outputs, columns that are left.
-    block: [[i32; BLOCK]; 3],
+    /// Working memory: biases and multipliers of a block, its filters, its outputs, columns that are left.
+    block: [[i32; BLOCK]; 2],
     filters: *const i8,
     block_out: *mut i8,
     cells_left: u32,
@@ -67,7 +67,7 @@ impl Call {
             multiplier_step: 4 * outputs.step as u32,
             signed: outputs.scaling.signed.into(),
             tail: ((taps as u32).wrapping_sub(1) & 15) + 1,
-            block: [[0; BLOCK]; 3],
+            block: [[0; BLOCK]; 2],
             filters: weights.as_ptr(),
             block_out: line.out.as_mut_ptr(),
             cells_left: 0,
@@ -103,8 +103,8 @@ macro_rules! leave {
     };
 }
 
-/// Starts a block: the call in r11, outputs in r12, taps in r9, filters in r1, r3, r5 and r7, biases in q2, multipliers in q3,
-/// corrections in the call. The last block goes back to overlap the one before.
+/// Starts a block: the call in r11, outputs in r12, taps in r9, filters in r1, r3, r5 and r7, biases in q2, multipliers in q3.
+/// The last block goes back to overlap the one before.
 macro_rules! block {
     () => {
         "10:
@@ -132,12 +132,6 @@ macro_rules! block {
          vidup.u32 q1, r4, #1
          vmul.i32 q1, q1, r10
          vldrw.u32 q3, [r3, q1]
-         ldr r4, [r11, #48]
-         cbz r4, 12f
-         adds r4, r3, #4
-         vldrw.u32 q0, [r4, q1]
-         vstrw.32 q0, [r11, #88]
-         12:
          add r3, r3, r10, lsl #2
          str r3, [r11, #12]
          adds r3, r1, r9
@@ -158,7 +152,7 @@ macro_rules! next_block {
     };
 }
 
-/// All columns, which have some whole vectors and a last one, which may be shorter. Corrections take the predicate of the
+/// All columns, which have some whole vectors and a last one, which may be shorter. Mirroring takes the predicate of the
 /// last one.
 macro_rules! columns {
     ($label:literal, $round:literal, $($whole:expr),*; $last:expr) => {
@@ -182,10 +176,11 @@ macro_rules! columns {
              le lr, ", $label, "b
              b 50f
              ", $round, "1:
+             vmov.i32 q1, #255
+             vptt.s32 lt, q0, zr
+             veort q0, q0, q1
+             vsubt.i32 q0, q0, q1
              ldr r4, [sp, #64]
-             vldrw.u32 q1, [r4, #88]
-             vpt.s32 lt, q0, zr
-             vaddt.i32 q0, q0, q1
              ldr r4, [r4, #52]
              vctp.8 r4
              b ", $round, "0b
@@ -257,7 +252,7 @@ macro_rules! last {
 ///
 /// In the loops: r1, r3, r5 and r7 filters, r4, r6, r8 and r10 their sums, r9 the column, r0 its outputs, r12 and r2 from one
 /// to the next, r11 `zero`, q0 inputs, then sums, q1 weights, q2 biases, q3 multipliers, q4 to q7 the last weights. The flags
-/// say whether there are corrections.
+/// say whether negative sums are mirrored.
 ///
 /// # Safety
 /// See [`Call::run`].
@@ -394,13 +389,13 @@ unsafe extern "C" fn long<const SHIFT: u32>(call: *mut Call) {
         "vstrw.32 q2, [r11, #56]",
         "vstrw.32 q3, [r11, #72]",
         "ldr r0, [r11, #36]",
-        "strd r1, r12, [r11, #104]",
-        "str r0, [r11, #112]",
+        "strd r1, r12, [r11, #88]",
+        "str r0, [r11, #96]",
         "ldr r12, [r11]",
         "20:",
-        "ldr r7, [r11, #104]",
+        "ldr r7, [r11, #88]",
         products!("21", "2", "0"),
-        "ldr r7, [r11, #104]",
+        "ldr r7, [r11, #88]",
         "ldr r0, [r11, #24]",
         "add r7, r7, r0",
         products!("22", "3", "1"),
@@ -415,13 +410,16 @@ unsafe extern "C" fn long<const SHIFT: u32>(call: *mut Call) {
         "ldr r0, [r11, #40]",
         "ldr r2, [r11, #48]",
         "cbz r2, 23f",
-        "vldrw.u32 q2, [r11, #88]",
-        "vpt.s32 lt, q5, zr",
-        "vaddt.i32 q5, q5, q2",
-        "vpt.s32 lt, q6, zr",
-        "vaddt.i32 q6, q6, q2",
-        "vpt.s32 lt, q7, zr",
-        "vaddt.i32 q7, q7, q2",
+        "vmov.i32 q2, #255",
+        "vptt.s32 lt, q5, zr",
+        "veort q5, q5, q2",
+        "vsubt.i32 q5, q5, q2",
+        "vptt.s32 lt, q6, zr",
+        "veort q6, q6, q2",
+        "vsubt.i32 q6, q6, q2",
+        "vptt.s32 lt, q7, zr",
+        "veort q7, q7, q2",
+        "vsubt.i32 q7, q7, q2",
         "23:",
         "vmulh.s32 q5, q5, q1",
         "vmulh.s32 q6, q6, q1",
@@ -435,7 +433,7 @@ unsafe extern "C" fn long<const SHIFT: u32>(call: *mut Call) {
         "vqmovnb.s16 q5, q5",
         "vqmovnb.s16 q6, q6",
         "vqmovnb.s16 q7, q7",
-        "ldrd r3, r5, [r11, #108]",
+        "ldrd r3, r5, [r11, #92]",
         "ldrd r8, r4, [r11, #28]",
         "add r0, r3, r4",
         "add r2, r0, r4",
@@ -452,7 +450,7 @@ unsafe extern "C" fn long<const SHIFT: u32>(call: *mut Call) {
         "mla r3, r6, r4, r3",
         "subs r6, r5, r6",
         "add r5, r6, #3",
-        "strd r3, r5, [r11, #108]",
+        "strd r3, r5, [r11, #92]",
         "b 20b",
         "50:",
         next_block!(),

@@ -100,29 +100,32 @@ pub unsafe extern "C" fn stack<const UNUSED: u32>(rows: *const Rows) {
     )
 }
 
-/// What [`stacks`] is called with; it changes the first of them.
+/// What [`stacks`] is called with; it changes the first two.
 #[repr(C)]
 #[allow(dead_code, reason = "assembly reads the fields")]
 pub struct Call {
-    x: *const u32,
     weights: *const i8,
+    out: *mut i8,
+    x: *const u32,
     bias: *const i32,
     multipliers: *const i32,
-    out: *mut i8,
-    /// Channels that are left.
-    left: u32,
+    channels: u32,
     cells: u32,
     /// Bytes from a cell to the next.
     cell_step: u32,
-    channels: u32,
+    /// Bytes from a cell's outputs to the next.
+    out_step: u32,
     zero: i32,
+    /// Bytes of a channel's weights, and which bytes of its columns they are.
+    taps: u32,
+    places: u32,
     /// Bytes from a multiplier to the next.
     multiplier_step: u32,
     signed: u32,
     /// Bytes to each column.
     columns: [u32; COLUMNS],
-    /// Working memory: multipliers and corrections of four channels.
-    block: [[i32; 4]; 2],
+    /// Working memory: multipliers of four channels.
+    block: [i32; 4],
 }
 
 impl Call {
@@ -131,30 +134,32 @@ impl Call {
     pub fn new(stacks: &Stacks<'_>, x: View<'_, u32>, out: ViewMut<'_, i8>) -> Option<Self> {
         let Stacks { cells, columns, column_step, cell_step, weights, outputs } = *stacks;
         (cells > 0 && stacks.fit(x, out)).then_some(Self {
-            x: x.as_ptr(),
             weights: weights.as_ptr(),
+            out: out.as_mut_ptr(),
+            x: x.as_ptr(),
             bias: outputs.bias.as_ptr(),
             multipliers: outputs.multipliers.as_ptr(),
-            out: out.as_mut_ptr(),
-            left: outputs.len() as u32,
+            channels: outputs.len() as u32,
             cells: cells as u32,
             cell_step: 4 * cell_step as u32,
-            channels: outputs.len() as u32,
+            out_step: outputs.len() as u32,
             zero: outputs.scaling.zero,
+            taps: (ROWS * columns) as u32,
+            places: 0x7777u32.wrapping_shr(4 * COLUMNS.wrapping_sub(columns) as u32),
             multiplier_step: 4 * outputs.step as u32,
             signed: outputs.scaling.signed.into(),
             // Columns without taps, whose weights are 0, are the last one again.
             columns: [0, 1, 2, 3].map(|column| 4 * (column.min(columns.wrapping_sub(1)) * column_step) as u32),
-            block: [[0; 4]; 2],
+            block: [0; 4],
         })
     }
 }
 
 /// All cells of a row. The last four channels go back to overlap those before.
 ///
-/// In the loop: r0 the outputs, r2 from one to the next, r4, r6, r8 and r10 sums, r9 from a cell to the next, r11 `zero`, q0 to
-/// q3 weights, q4 biases, q5 multipliers, q6 inputs, then sums, q7 the addresses of the columns. The flags say whether there are
-/// corrections.
+/// r1 the stacks, r3 biases, r5 channels that are left, r7 multipliers. In the loop: r0 the outputs, r2 from one to the next,
+/// r4, r6, r8 and r10 sums, r9 from a cell to the next, r11 `zero`, q0 to q3 weights, q4 biases, q5 multipliers, q6 inputs, then
+/// sums, q7 the addresses of the columns. The flags say whether negative sums are mirrored.
 ///
 /// # Safety
 /// Stacks, weights and outputs must have the lengths that the sizes want; there must be a cell, four channels at least, and
@@ -166,49 +171,50 @@ pub unsafe extern "C" fn stacks<const SHIFT: u32>(call: *mut Call) {
         "push {{r0, r4-r11, lr}}",
         "vpush {{d8-d15}}",
         "mov r12, r0",
+        "ldrd r1, r3, [r12, #8]",
+        "ldrd r7, r5, [r12, #16]",
         "10:",
-        "ldr r5, [r12, #20]",
-        "ldrd r1, r2, [r12]",
-        "ldrd r3, r7, [r12, #8]",
-        "ldr r0, [r12, #16]",
-        "ldr r10, [r12, #40]",
+        "ldrd r2, r0, [r12]",
+        "ldrd r8, r10, [r12, #40]",
         "rsbs r4, r5, #4",
         "ble 11f",
         "sub r1, r1, r4, lsl #2",
-        "sub r2, r2, r4, lsl #4",
+        "mls r2, r4, r8, r2",
         "sub r3, r3, r4, lsl #2",
-        "mls r7, r4, r10, r7",
+        "ldr r6, [r12, #48]",
+        "mls r7, r4, r6, r7",
         "subs r0, r0, r4",
         "movs r5, #4",
         "11:",
-        "vldrw.u32 q7, [r12, #48]",
-        "vadd.i32 q7, q7, r1",
-        "vldrb.u8 q0, [r2]",
-        "vldrb.u8 q1, [r2, #16]",
-        "vldrb.u8 q2, [r2, #32]",
-        "vldrb.u8 q3, [r2, #48]",
-        "movs r4, #0",
-        "vidup.u32 q6, r4, #1",
-        "vmul.i32 q6, q6, r10",
-        "vldrw.u32 q5, [r7, q6]",
-        "ldr r6, [r12, #44]",
-        "cmp r6, #0",
-        "beq 12f",
-        "adds r4, r7, #4",
-        "vldrw.u32 q4, [r4, q6]",
-        "vstrw.32 q4, [r12, #80]",
-        "vstrw.32 q5, [r12, #64]",
-        "12:",
-        "vldrw.u32 q4, [r3]",
-        "adds r1, r1, #16",
-        "adds r2, r2, #64",
-        "strd r1, r2, [r12]",
-        "adds r3, r3, #16",
-        "add r7, r7, r10, lsl #2",
-        "strd r3, r7, [r12, #8]",
+        // Weights go where the bytes of their columns are, the others are 0.
+        "vmsr p0, r10",
+        "adr r4, 40f",
+        "vldrw.u32 q6, [r4]",
+        "add r4, r2, r8",
+        "add r6, r4, r8",
+        "add r10, r6, r8",
+        "vpstttt",
+        "vldrbt.u8 q0, [r2, q6]",
+        "vldrbt.u8 q1, [r4, q6]",
+        "vldrbt.u8 q2, [r6, q6]",
+        "vldrbt.u8 q3, [r10, q6]",
+        "add r8, r8, r10",
         "adds r4, r0, #4",
+        "strd r8, r4, [r12]",
+        "vldrw.u32 q7, [r12, #56]",
+        "vadd.i32 q7, q7, r1",
+        "adds r1, r1, #16",
         "subs r5, r5, #4",
-        "strd r4, r5, [r12, #16]",
+        "vldrw.u32 q4, [r3], #16",
+        "ldrd r4, r6, [r12, #48]",
+        "cbz r4, 12f",
+        "vldrw.u32 q5, [r7], #16",
+        "b 13f",
+        "12:",
+        "ldr r4, [r7]",
+        "vdup.32 q5, r4",
+        "13:",
+        "vstrw.32 q5, [r12, #72]",
         "ldrd r8, r9, [r12, #24]",
         "ldrd r2, r11, [r12, #32]",
         "cmp r6, #0",
@@ -241,11 +247,15 @@ pub unsafe extern "C" fn stacks<const SHIFT: u32>(call: *mut Call) {
         "vpop {{d8-d15}}",
         "pop {{r0, r4-r11, pc}}",
         "22:",
-        "vldrw.u32 q5, [r12, #80]",
-        "vpt.s32 lt, q6, zr",
-        "vaddt.i32 q6, q6, q5",
-        "vldrw.u32 q5, [r12, #64]",
+        "vmov.i32 q5, #255",
+        "vptt.s32 lt, q6, zr",
+        "veort q6, q6, q5",
+        "vsubt.i32 q6, q6, q5",
+        "vldrw.u32 q5, [r12, #72]",
         "b 21b",
+        ".balign 4",
+        "40:",
+        ".byte 0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0",
         shift = const SHIFT,
     )
 }

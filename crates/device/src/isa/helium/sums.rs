@@ -10,13 +10,13 @@ use crate::isa::layer::Call;
 /// Saves registers and what is below; r12 taps.
 ///
 /// At `sp`: the call; where the outputs end that the first block starts at; elements from a cell's inputs to the next, and from
-/// its outputs; `zero` and `−shift`; whether there are corrections; then two vectors of these.
+/// its outputs; `zero` and `−shift`; the bits that negative sums have mirrored.
 macro_rules! enter {
     () => {
         ".cpu cortex-m55
          push {{r4-r11, lr}}
          vpush {{d8-d15}}
-         sub sp, #64
+         sub sp, #32
          str r0, [sp]
          strd r2, r3, [sp, #8]
          ldr r2, [r0, #16]
@@ -58,33 +58,15 @@ macro_rules! block {
              ldr r11, [r0]
              vld20.32 {{q4, q5}}, [r8]
              vld21.32 {{q4, q5}}, [r8]!
-             cmp r4, #4
-             beq 14f
              cbz r4, 12f
-             vld40.32 {{q0, q1, q2, q3}}, [r10]
-             vld41.32 {{q0, q1, q2, q3}}, [r10]
-             vld42.32 {{q0, q1, q2, q3}}, [r10]
-             vld43.32 {{q0, q1, q2, q3}}, [r10]!
-             vmov q6, q0
-             vmov q7, q2
+             vld20.32 {{q6, q7}}, [r10]
+             vld21.32 {{q6, q7}}, [r10]!
              b 13f
              12:
              ldr r1, [r10]
              vdup.32 q6, r1
              vmov q7, q6
-             ldr r1, [sp, #24]
-             cbz r1, 15f
-             ldr r1, [r10, #4]
-             vdup.32 q1, r1
-             vmov q3, q1
              13:
-             vstrw.32 q1, [sp, #32]
-             vstrw.32 q3, [sp, #48]
-             b 15f
-             14:
-             vld20.32 {{q6, q7}}, [r10]
-             vld21.32 {{q6, q7}}, [r10]!
-             15:
              strd r8, r10, [r0, #8]"
         )
     };
@@ -99,12 +81,13 @@ macro_rules! round {
          vadd.i32 q1, q1, q5
          ldr r1, [sp, #24]
          cbz r1, 31f
-         vldrw.u32 q2, [sp, #32]
-         vldrw.u32 q3, [sp, #48]
-         vpt.s32 lt, q0, zr
-         vaddt.i32 q0, q0, q2
-         vpt.s32 lt, q1, zr
-         vaddt.i32 q1, q1, q3
+         vdup.32 q2, r1
+         vptt.s32 lt, q0, zr
+         veort q0, q0, q2
+         vsubt.i32 q0, q0, q2
+         vptt.s32 lt, q1, zr
+         veort q1, q1, q2
+         vsubt.i32 q1, q1, q2
          31:
          ldrd r4, r6, [sp, #16]
          ldrd r8, r10, [sp, #8]
@@ -131,7 +114,7 @@ macro_rules! round {
          subs r1, r1, #8
          strd r2, r1, [r0, #16]
          bne 10b
-         add sp, #64
+         add sp, #32
          vpop {{d8-d15}}
          pop {{r4-r11, pc}}"
     };

@@ -106,24 +106,22 @@ macro_rules! taps {
 
 /// Rounds sums, goes on with the next block, and returns.
 ///
-/// t0 `zero`, t1 `shift`, t2 and t3 the range, t4 a bias, t5 a multiplier, t6 its correction, s0 from a multiplier to the next,
-/// s1 whether there are corrections.
+/// t0 `zero`, t1 `shift`, t2 and t3 the range, t4 a bias, t5 a multiplier, s0 from a multiplier to the next, s1 the bits that
+/// negative sums have mirrored.
 macro_rules! round {
     ($($outputs:literal),*; $($own:literal),*) => {
         concat!(
             ".macro start at
              lw t4, 4*\\at(a6)
              lw t5, (a7)
-             beqz s1, 30f
-             lw t6, 4(a7)
-             30:
              add a7, a7, s0
              .endm
              .macro output sum, to, at
              slli \\sum, \\sum, 8
              add \\sum, \\sum, t4
              bgez \\sum, 31f
-             add \\sum, \\sum, t6
+             xor \\sum, \\sum, s1
+             sub \\sum, \\sum, s1
              31:
              mulh \\sum, \\sum, t5
              add \\sum, \\sum, t0
@@ -140,7 +138,6 @@ macro_rules! round {
              lw t1, 36(a0)
              li t2, -128
              li t3, 127
-             li t6, 0
              lw s0, 40(a0)
              lw s1, 44(a0)
             ",
