@@ -9,7 +9,8 @@ use crate::memory::{View, ViewMut};
 pub struct Armv7m;
 
 impl Isa for Armv7m {
-    #[inline(always)]
+    // Short, and its loop has all registers, where it is in one place.
+    #[inline(never)]
     fn column(filters: &Filters<'_>, x: View<'_, i8>, out: ViewMut<'_, i8>) {
         Portable::column(filters, x, out);
     }

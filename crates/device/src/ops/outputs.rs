@@ -53,6 +53,7 @@ impl Scaling {
     }
 
     /// The outputs of a layer with such biases and multipliers.
+    #[inline(never)]
     pub(super) fn of<'a>(&'a self, memory: Memory<'a>, bias: Operand, multipliers: Operand) -> Outputs<'a> {
         let (bias, multipliers) = (memory.constants(bias), memory.constants(multipliers));
         let step = if self.multipliers == 1 { 0 } else { self.words() as usize };
