@@ -322,7 +322,7 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Says that the last step copies `run`, and nothing else.
+    /// Says that what the last step copies is `run`.
     pub fn copies(&mut self, run: Run) {
         if let Some(step) = self.lowered.steps.last_mut() {
             step.run = Some(run);
