@@ -8,7 +8,7 @@ use rasbora_device::ops::Fault;
 use thiserror::Error;
 
 use crate::graph::{Graph, Node, TensorId};
-use crate::program::{Program, ProgramError};
+use crate::program::{Program, ProgramError, Written};
 use crate::target::InstructionSet;
 
 /// Why a program does not run on the host.
@@ -166,7 +166,9 @@ pub fn trace(program: &Program, inputs: &[Vec<u8>]) -> Result<Vec<Vec<Vec<u8>>>,
     let mut written = Vec::new();
     interpreter.run_traced(|step, arena| {
         let ports = program.steps.get(step).map_or(&[][..], |step| &step.written);
-        written.push(ports.iter().map(|port| arena[port.offset..port.offset + port.bytes].to_vec()).collect());
+        written.push(
+            ports.iter().map(|Written { port, .. }| arena[port.offset..port.offset + port.bytes].to_vec()).collect(),
+        );
     });
     Ok(written)
 }

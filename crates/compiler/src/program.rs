@@ -63,7 +63,16 @@ pub struct Step {
     /// Indices of the file's operators that it stands for.
     pub sources: Vec<usize>,
     /// The tensors that are complete after this step.
-    pub written: Vec<Port>,
+    pub written: Vec<Written>,
+}
+
+/// A tensor that is complete.
+#[derive(Debug)]
+pub struct Written {
+    /// Name of the graph op whose output it is.
+    pub op: &'static str,
+    /// Where it lies.
+    pub port: Port,
 }
 
 /// A tensor at a place in the arena.
@@ -344,13 +353,15 @@ struct Assembly<'a> {
 
 impl Assembly<'_> {
     fn assemble(mut self) -> (Vec<Step>, Vec<u8>) {
-        let mut steps = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
+        // For each tensor after which step it is complete.
+        let mut complete = vec![None; self.graph.tensors.len()];
         for &planned in &self.placed.plan.order {
             let of_node = &self.placed.nodes[planned];
             let node = &self.graph.nodes[of_node.node];
             for &index in &of_node.steps {
                 let step = &self.lowered.steps[index];
-                let complete = of_node.steps.last() == Some(&index);
+                let last = of_node.steps.last() == Some(&index);
                 let way = &step.ways[of_node.way];
                 let mut scratch = self.placed.plan.scratch[planned].map_or(0, |slot| slot.offset);
                 let operands = way.operands.iter().map(|value| self.operand(value, &mut scratch)).collect();
@@ -360,14 +371,38 @@ impl Assembly<'_> {
                     kernel: Arc::clone(&way.kernel),
                     operands,
                     work: cost::work(way.kernel.as_ref(), self.isa),
-                    macs: if complete { self.graph.node_macs(node) } else { 0 },
-                    model_macs: if complete { node.model_macs } else { 0 },
+                    macs: if last { self.graph.node_macs(node) } else { 0 },
+                    model_macs: if last { node.model_macs } else { 0 },
                     sources: node.sources.clone(),
-                    written: if complete { self.written(&node.outputs) } else { Vec::new() },
+                    written: Vec::new(),
                 });
+            }
+            node.outputs.iter().for_each(|output| complete[output.0] = steps.len().checked_sub(1));
+        }
+        self.join(&mut complete);
+        for node in &self.graph.nodes {
+            for &output in &node.outputs {
+                if let Some(step) = complete[output.0].and_then(|step: usize| steps.get_mut(step)) {
+                    let port = port(self.graph, self.placed, output);
+                    step.written.push(Written { op: node.op.name(), port });
+                }
             }
         }
         (steps, self.constants.bytes)
+    }
+
+    /// What is joined is complete when the last of its parts is.
+    fn join(&self, complete: &mut [Option<usize>]) {
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for part in &self.placed.parts {
+                if complete[part.whole] < complete[part.tensor] {
+                    complete[part.whole] = complete[part.tensor];
+                    changed = true;
+                }
+            }
+        }
     }
 
     fn operand(&mut self, value: &Value, scratch: &mut usize) -> Operand {
@@ -386,10 +421,6 @@ impl Assembly<'_> {
                 operand
             }
         }
-    }
-
-    fn written(&self, outputs: &[TensorId]) -> Vec<Port> {
-        outputs.iter().map(|&id| port(self.graph, self.placed, id)).collect()
     }
 }
 

@@ -278,6 +278,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_joined_is_complete_with_its_last_part() {
+        let program = program(&format!(
+            r#"input %0 "x" int8[1, 2]
+            %1 "a" int8[1, 2] = {RELU}(%0)
+            %2 "b" int8[1, 2] = {ADD}(%1, %0)
+            %3 "ab" int8[1, 4] = Concatenation(axis: 1)(%1, %2)
+            %4 "c" int8[1, 4] = {ADD}(%3, %3)
+            %5 "xabc" int8[1, 10] = Concatenation(axis: 1)(%0, %3, %4)
+            %6 "y" int8[1, 10] = {ADD}(%5, %5)
+            output %6"#
+        ));
+        let trace = host::trace(&program, &[vec![1, 2]]).unwrap();
+        let written = program.steps.iter().zip(trace).flat_map(|(step, bytes)| step.written.iter().zip(bytes));
+        let written: Vec<(&str, &str, Vec<u8>)> =
+            written.map(|(written, bytes)| (written.op, written.port.name.as_str(), bytes)).collect();
+        assert!(written.contains(&("Concatenation", "ab", vec![1, 2, 2, 4])), "{written:?}");
+        assert!(written.contains(&("Concatenation", "xabc", vec![1, 2, 1, 2, 2, 4, 2, 4, 4, 8])), "{written:?}");
+    }
+
+    #[test]
     fn a_reshaped_tensor_is_joined_in_the_output_of_the_network() {
         let lines = format!(
             r#"input %0 "x" int8[2]

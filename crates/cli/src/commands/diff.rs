@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rasbora_bench::{ArenaRange, Mode, Options};
 use rasbora_compiler::host;
 use rasbora_compiler::pipeline::{compile, compile_plainly};
-use rasbora_compiler::program::{Port, Program};
+use rasbora_compiler::program::{Port, Program, Written};
 use serde::Serialize;
 
 use super::run::InputArguments;
@@ -154,7 +154,7 @@ fn traced(program: &Program, inputs: &[Vec<u8>]) -> Result<Vec<Layer>, Failure> 
     let steps = program.steps.iter().zip(trace);
     let written = steps.flat_map(|(step, written)| {
         let ports = step.written.iter().zip(written);
-        ports.map(|(port, bytes)| layer(step.op, port, &bytes)).collect::<Vec<_>>()
+        ports.map(|(Written { op, port }, bytes)| layer(op, port, &bytes)).collect::<Vec<_>>()
     });
     Ok(with_outputs(written.collect(), program, &outputs))
 }
@@ -182,7 +182,7 @@ fn emulated_trace(
 ) -> Result<Vec<Layer>, Failure> {
     let ports: Vec<(u32, &'static str, &Port)> = (0..)
         .zip(&program.steps)
-        .flat_map(|(index, step)| step.written.iter().map(move |port| (index, step.op, port)))
+        .flat_map(|(index, step)| step.written.iter().map(move |Written { op, port }| (index, *op, port)))
         .collect();
     let range = |&(step, _, port): &(u32, &str, &Port)| ArenaRange {
         step,
