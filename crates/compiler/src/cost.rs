@@ -3,8 +3,9 @@
 //! A kernel says what its instructions grow with ([`Effort`]). The coefficients here are fitted from above to instructions
 //! counted under emulation (`tests/oracle/fit_costs.py`), over models of the corpus and random networks, with
 //! `opt-level = 3` and `"s"`, and a tenth is added: programs for [`InstructionSet::Portable`] on Cortex-M0, which takes
-//! the most, the others on Cortex-M4 with its floating-point unit. `Conv2d`, `DepthwiseConv2d`, `PairedConv2d`, `StackDepthwiseConv2d`,
-//! `Pad`, corrections of `QuadDepthwiseConv2d` by words, and the kernels of 16 bits, are not fitted yet: their coefficients are estimated from above by hand.
+//! the most, the others on Cortex-M4 with its floating-point unit. `Conv2d`, `DepthwiseConv2d`, `PairedConv2d`,
+//! `StackDepthwiseConv2d`, `Pad`, corrections of `QuadDepthwiseConv2d` by words, and the kernels of 16 bits are not fitted yet:
+//! their coefficients are estimated from above by hand.
 
 use rasbora_device::ops::*;
 use rasbora_device::program::Work;

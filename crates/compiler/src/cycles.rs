@@ -20,7 +20,7 @@ pub fn expected(kernel: &dyn AnyKernel) -> Option<f64> {
     fn by<K: 'static>(kernel: &dyn AnyKernel, formula: fn(&K) -> f64) -> Option<f64> {
         kernel.any().downcast_ref().map(formula)
     }
-    None.or_else(|| by(kernel, paired_conv2d))
+    by(kernel, paired_conv2d)
         .or_else(|| by(kernel, winograd_conv2d))
         .or_else(|| by(kernel, plane_conv2d))
         .or_else(|| by(kernel, plane_depthwise_conv2d))
@@ -79,7 +79,8 @@ fn plane_conv2d(kernel: &PlaneConv2d) -> f64 {
 /// Planes of four channels, and pairs of cells on both axes for each channel.
 fn plane_depthwise_conv2d(kernel: &PlaneDepthwiseConv2d) -> f64 {
     let (w, quads) = (&kernel.window, f64::from(kernel.channels.div_ceil(4)));
-    let cells = if w.stride[0] == 1 { 66.7 } else { 92.4 } + if kernel.signed { 23.6 } else { 0.0 };
+    let signed = if kernel.signed { 23.6 } else { 0.0 };
+    let cells = signed + if w.stride[0] == 1 { 66.7 } else { 92.4 };
     let strip = |rows: u32| {
         let pairs = f64::from(rows.div_ceil(2)) * f64::from(w.output[1].div_ceil(2));
         quads * (536.0 + 10.6 * covered(rows, w) * covered(w.output[1], w) + 4.0 * cells * pairs)

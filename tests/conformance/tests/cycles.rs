@@ -35,7 +35,7 @@ const SLOWER: f64 = 1.1;
 
 /// A layer with weights.
 #[derive(Clone, Copy, Debug)]
-enum Layered {
+enum Shape {
     /// Inputs `[h, w, c]`, outputs, a window `[kh, kw]` and its stride.
     Conv([usize; 3], usize, [usize; 2], usize),
     /// As a convolution, an output for each input channel.
@@ -43,10 +43,10 @@ enum Layered {
     /// Rows, inputs, outputs.
     Dense(usize, usize, usize),
 }
-use Layered::{Conv, Dense, Depthwise};
+use Shape::{Conv, Dense, Depthwise};
 
 /// Layers for which there are several kernels.
-const LAYERS: [Layered; 28] = [
+const LAYERS: [Shape; 28] = [
     Conv([28, 28, 1], 8, [3, 3], 1),
     Conv([12, 12, 1], 4, [3, 3], 1),
     Conv([6, 6, 1], 32, [3, 3], 1),

@@ -1,7 +1,7 @@
 //! Which convolutions are computed by Winograd's kernel, where cycles are what counts.
 //!
-//! Each layer takes the kernel that is expected to be the cheapest ([`cycles`](crate::cycles)) with the scratch memory that the plan has
-//! left beside it. Filters that are transformed for each band cost no constants; those that are constants cost eight times the
+//! Each layer takes the kernel that is expected to be the cheapest ([`cycles`](crate::cycles)) with the scratch memory that the
+//! plan has left beside it. Filters that are transformed for each band cost no constants; those that are constants cost eight times the
 //! bytes, so the layers that gain most a byte get them first.
 
 use std::collections::HashMap;
@@ -70,8 +70,7 @@ pub fn choices(
         let taken = step.ways[*way].kernel.as_ref();
         let inputs: Vec<_> = node.inputs.iter().map(|&id| &graph[id]).collect();
         let Some(kernel) = winograd::kernel(op, &inputs, &graph[node.outputs[0]]) else { continue };
-        // What has no formula is a portable kernel, several times as slow.
-        let usual = expected(taken).unwrap_or(f64::INFINITY);
+        let Some(usual) = expected(taken) else { continue };
         let scratch = placed.plan.scratch[planned].map_or(0, |slot| slot.bytes);
         let tensors = placed.plan.live_bytes(&placed.parts, planned).saturating_sub(scratch);
         let room = arena_bytes.saturating_sub(tensors) / ALIGN * ALIGN;
